@@ -1,0 +1,1 @@
+"""Everything that Flux meets, real and on loopback: broker, git server, registry, cluster."""

@@ -1,0 +1,140 @@
+"""
+Builds the real control plane of ``sandbox/controlplane`` once, into the cache folder.
+
+The file's name holds a hash of the sources: other sources, another file. Two copies that
+build at once wait for each other. Run it by itself to build, or with ``--check`` to ask.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import hashlib
+import os
+import platform
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sandbox import cache, go_toolchain
+from sandbox.errors import SandboxError
+from sandbox.process import Child
+from sandbox.progress import Say, to_stderr
+
+_SOURCES = Path(__file__).parent / "controlplane"
+_TELL_EVERY = 5.0  # seconds
+
+
+def binary() -> Path:
+    """Name the file that a build of today's sources on this platform makes."""
+    digest = hashlib.sha256()
+    for source in sorted(_SOURCES.iterdir()):
+        if source.suffix in {".go", ".mod", ".sum"} or source.name == "build.sh":
+            digest.update(f"{source.name}\0".encode() + source.read_bytes() + b"\0")
+    machine = f"{platform.system()}-{platform.machine()}".lower()
+    return cache.folder() / f"controlplane-{digest.hexdigest()[:16]}-{machine}"
+
+
+def is_built() -> bool:
+    """Tell whether the control plane is there already."""
+    return binary().exists()
+
+
+async def build(*, say: Say = to_stderr) -> Path:
+    """
+    Return the control plane's file; build it if it is not there.
+
+    Raises:
+        SandboxError: there is no Go and none can be had, or the build failed.
+    """
+    target = binary()
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    async with _alone(target.with_suffix(".lock"), say):
+        if not target.exists():
+            await _compile(target, say)
+    return target
+
+
+async def _compile(target: Path, say: Say) -> None:
+    go = await go_toolchain.find_or_install(_SOURCES / "go.mod", say=say)
+    say(
+        f"building the real control plane (Kubernetes, etcd, kwok) with {go} into {target}: "
+        "3 to 10 minutes on two cores, this once; it loads 94 MB and fills Go's caches by 3.5 GB"
+    )
+    log = target.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    unfinished = target.with_suffix(".new")
+    env = {**os.environ, "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    # Another toolchain than this one would be loaded, and compile everything anew.
+    env["GOTOOLCHAIN"] = "local"
+    build_sh = _SOURCES / "build.sh"
+    compiler = await Child.start("the build", ["bash", build_sh, unfinished], log=log, env=env)
+    try:
+        await _tell_until_done(compiler, say)
+    finally:
+        await compiler.stop()
+    if compiler.returncode != 0:
+        raise SandboxError(
+            f"the control plane could not be built: {compiler}\nIf that is about the network or "
+            "the disk, mend it and try again; without the build, take CLUSTER=emulator."
+        )
+    unfinished.rename(target)
+    log.unlink()
+
+
+async def _tell_until_done(compiler: Child, say: Say) -> None:
+    started = time.monotonic()
+    done = asyncio.ensure_future(compiler.wait())
+    while not (await asyncio.wait({done}, timeout=_TELL_EVERY))[0]:
+        say(f"building the control plane: {time.monotonic() - started:.0f} s, {_doing(compiler)}")
+    say(f"built the control plane in {time.monotonic() - started:.0f} s")
+
+
+def _doing(compiler: Child) -> str:
+    last = compiler.last_lines(1)
+    return last if last.startswith("go: downloading") else "compiling its 2,700 packages"
+
+
+@asynccontextmanager
+async def _alone(lock: Path, say: Say) -> AsyncIterator[None]:
+    started, told = time.monotonic(), 0.0
+    with lock.open("w") as held:
+        while not _try_lock(held.fileno()):
+            if (waited := time.monotonic() - started) >= told:
+                say(f"another copy builds the control plane: waiting for it, {waited:.0f} s")
+                told = waited + _TELL_EVERY
+            # A lock of the system tells no event that a loop could wait for.
+            await asyncio.sleep(0.5)
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def main() -> int:
+    """Build, or tell whether it is built: exit code 0 if it is there."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.controlplane_build")
+    parser.add_argument("--check", action="store_true", help="only tell whether it is there")
+    if parser.parse_args().check:
+        print(f"{binary()}: {'is there' if is_built() else 'is not built'}")
+        return 0 if is_built() else 1
+    try:
+        print(asyncio.run(build()))
+    except SandboxError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

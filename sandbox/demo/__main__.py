@@ -1,0 +1,119 @@
+"""Plays the demo from beginning to end; exit code 0 only if everything was seen."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from sandbox.cluster import Kind
+from sandbox.demo import scenes, workloads
+from sandbox.demo.scenes import Stage
+from sandbox.demo.story import Story
+from sandbox.errors import SandboxError
+from sandbox.everything import everything
+from sandbox.images import Images
+from sandbox.installation import Installation, installation, one_sync
+from sandbox.kube import kube
+from sandbox.working_copy import WorkingCopy
+
+SCENES = (
+    ("push three workloads with different policies", scenes.push_workloads),
+    ("push new images", scenes.push_images),
+    ("delete an object, change a field by hand", scenes.disturb),
+    ("remove a manifest from git", scenes.remove),
+    ("kill -9 the repo-writer, push an image, start it", scenes.crash),
+)
+
+
+async def play(directory: Path, story: Story, *, cluster: Kind, keep: bool) -> None:
+    """Play all scenes in *directory*; stop at the first that was not seen to its end."""
+    async with AsyncExitStack() as stack:
+        with story.step("start everything") as step:
+            stage = await _prepare(stack, directory, story, cluster)
+            step.happened = f"five services, each a process; {stage.flux.place.cluster.how}"
+        for title, scene in SCENES:
+            with story.step(title) as step:
+                step.happened = await scene(stage)
+                stage.flux.check_alive()
+        story.table()
+        if keep:
+            await _stay(stage.flux)
+
+
+async def _prepare(stack: AsyncExitStack, directory: Path, story: Story, cluster: Kind) -> Stage:
+    place = await stack.enter_async_context(
+        everything(directory / "sandbox", cluster=cluster, say=story.tell)
+    )
+    repository = await place.git.create("shop")
+    images = await stack.enter_async_context(Images(place.registry.host))
+    await workloads.push_first_images(images)
+    copy = await WorkingCopy.clone(repository, directory / "shop")
+    await copy.commit_and_push("Begin", {"README.md": "The shop.\n"})
+    flux = await stack.enter_async_context(
+        installation(
+            directory / "flux", place, one_sync(repository, place.git.username), say=story.tell
+        )
+    )
+    return Stage(
+        flux=flux,
+        copy=copy,
+        images=images,
+        kube=await stack.enter_async_context(kube(place.cluster.kubeconfig)),
+        story=story,
+        git_url=repository.http_url,
+    )
+
+
+async def _stay(flux: Installation) -> None:
+    """Print the addresses and wait for Ctrl-C."""
+    place = flux.place
+    rows = {
+        "gateway": f"{flux.gateway_url}  (fluxctl --url {flux.gateway_url} list-workloads -a)",
+        "RabbitMQ management": f"{place.broker.management_url}  "
+        f"(user {place.broker.username}, password {place.broker.password})",
+        "git": f"{place.git.http_url}/shop.git  "
+        f"(user {place.git.username}, password {place.git.password})",
+        "registry": place.registry.host,
+        "kubeconfig": str(place.cluster.kubeconfig),
+        "logs": str(flux.directory / "logs"),
+    }
+    print("\nEverything goes on running; Ctrl-C ends it.")
+    for name, value in rows.items():
+        print(f"  {name:<22}{value}")
+    await asyncio.Event().wait()
+
+
+def main() -> int:
+    """Play the demo; return the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    parser.add_argument("--cluster", choices=("auto", "real", "emulator"), default="auto")
+    arguments = parser.parse_args()
+    story = Story()
+    with tempfile.TemporaryDirectory(prefix="flux-demo-") as directory:
+        try:
+            asyncio.run(
+                play(Path(directory), story, cluster=arguments.cluster, keep=arguments.keep)
+            )
+        except KeyboardInterrupt:
+            return 0 if story.ok else 130
+        except SandboxError as error:
+            print(f"\n{error}", file=sys.stderr)
+            return 1
+        except (TimeoutError, AssertionError):
+            story.table()
+            _show_logs(Path(directory))
+            return 1
+    return 0 if story.ok else 1
+
+
+def _show_logs(directory: Path) -> None:
+    for log in sorted(directory.glob("flux/logs/*.log")):
+        lines = log.read_text(errors="replace").splitlines()[-12:]
+        print(f"\n--- the end of {log.name}", *lines, sep="\n", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

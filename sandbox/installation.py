@@ -1,0 +1,149 @@
+"""
+A whole Flux on the sandbox: its configuration, its topology, and each service as a process.
+
+The demo, the end-to-end tests and the benchmarks run on this. It knows the services by their
+commands and addresses only, as an operator does.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from sandbox import process
+from sandbox.errors import SandboxError
+from sandbox.everything import Everything
+from sandbox.git_server import Repository
+from sandbox.ports import free_port
+from sandbox.process import Child
+from sandbox.progress import Say, to_stderr
+
+SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
+
+READY_TIMEOUT = 60.0
+
+
+class Installation:
+    """The five services on one configuration; each can be killed and started again."""
+
+    def __init__(self, directory: Path, place: Everything, config: Mapping[str, object]) -> None:
+        self.directory = directory
+        self.place = place
+        self.config_file = directory / "flux.yaml"
+        self.children: dict[str, Child] = {}
+        self.ports = {service: free_port() for service in SERVICES}
+        self.gateway_url = f"http://127.0.0.1:{free_port()}/api/flux"
+        self._config = config
+
+    async def configure(self) -> None:
+        """Write `flux.yaml` (JSON is YAML) and declare what it needs on the broker."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        listen = self.gateway_url.removeprefix("http://").partition("/")[0]
+        ports = {service.replace("-", "_"): port for service, port in self.ports.items()}
+        whole = {
+            "broker": {"management_url": self.place.broker.management_url},
+            "gateway": {"listen": listen},
+            "health": ports,
+            "state_dir": str(self.directory / "state"),
+            "targets": [{"name": "default", "kubeconfig": str(self.place.cluster.kubeconfig)}],
+            "registries": [{"host": self.place.registry.host, "insecure": True}],
+            **self._config,
+        }
+        self.config_file.write_text(json.dumps(whole, indent=2))
+        argv = [sys.executable, "-m", "shared.bus.topology", "--config", self.config_file]
+        await process.run(argv, env=self.env)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment of the services; the broker's address holds a password."""
+        return {
+            **os.environ,
+            "AMQP_URL": self.place.broker.amqp_url,
+            "GIT_PASSWORD": self.place.git.password,
+        }
+
+    def log(self, service: str) -> Path:
+        """The log of *service*."""
+        return self.directory / "logs" / f"{service}.log"
+
+    async def start(self, *services: str, env: Mapping[str, str] | None = None) -> None:
+        """Start *services* (all where none is named) and wait until each is ready."""
+        named = services or SERVICES
+        for service in named:
+            module = f"services.{service.replace('-', '_')}"
+            self.children[service] = await Child.start(
+                service,
+                [sys.executable, "-m", module, "--config", self.config_file],
+                log=self.log(service),
+                env={**self.env, **(env or {})},
+            )
+        await asyncio.gather(*(self.wait_ready(service) for service in named))
+
+    async def wait_ready(self, service: str) -> None:
+        """Wait until `/readyz` of *service* is green."""
+        async with aiohttp.ClientSession() as session:
+            address = f"http://127.0.0.1:{self.ports[service]}/readyz"
+
+            async def ready() -> bool:
+                try:
+                    async with session.get(address) as answer:
+                        return answer.status == 200
+                except aiohttp.ClientError:
+                    return False
+
+            await self.children[service].wait_until(ready, timeout=READY_TIMEOUT)
+
+    async def kill(self, service: str) -> None:
+        """End *service* as a power failure would."""
+        await self.children.pop(service).kill()
+
+    async def stop(self, *services: str) -> None:
+        """Stop *services* (all that run where none is named) in good order."""
+        named = services or tuple(self.children)
+        await asyncio.gather(*(self.children.pop(service).stop(grace=30) for service in named))
+
+    async def fluxctl(self, *arguments: str) -> str:
+        """Run `fluxctl` against the gateway; return what it printed."""
+        argv = [sys.executable, "-m", "fluxctl", "--url", self.gateway_url, *arguments]
+        return await process.run(argv)
+
+    def check_alive(self) -> None:
+        """
+        Look whether a service ended that nobody stopped.
+
+        Raises:
+            SandboxError: one did; the text holds the end of its log.
+        """
+        for service, child in self.children.items():
+            if child.returncode is not None:
+                raise SandboxError(f"{service} ended by itself: {child}")
+
+
+@asynccontextmanager
+async def installation(
+    directory: Path,
+    place: Everything,
+    config: Mapping[str, object],
+    *,
+    say: Say = to_stderr,
+) -> AsyncIterator[Installation]:
+    """Run all five services on *place* for the length of the block."""
+    flux = Installation(directory, place, config)
+    await flux.configure()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(flux.stop)
+        say(f"starting {', '.join(SERVICES)}, each as its own process")
+        await flux.start()
+        yield flux
+
+
+def one_sync(repository: Repository, username: str, **more: object) -> Mapping[str, object]:
+    """Return the configuration of one sync, `apps`, of the whole of *repository*."""
+    auth = {"username": username, "password": {"env": "GIT_PASSWORD"}}
+    git = {"url": repository.http_url, "branch": "main", "auth": auth}
+    return {"syncs": [{"name": "apps", "git": git}], **more}

@@ -1,0 +1,41 @@
+"""Errors in the shape that Flux v1's clients show: `help` is what a person reads."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.runtime.errors import FluxError
+
+
+@dataclass
+class ApiError(FluxError):
+    """A request that can't be answered."""
+
+    status: int
+    kind: str
+    """missing | user | server"""
+    error: str
+    help: str = ""
+
+    def json(self) -> dict[str, Any]:
+        """Return the body; `error` is never empty, and `help` ends with a line feed."""
+        return {"type": self.kind, "help": f"{self.help or self.error}\n", "error": self.error}
+
+
+def bad_request(error: str) -> ApiError:
+    """Return the error for a body or a parameter that can't be read."""
+    return ApiError(400, "user", error)
+
+
+def unprocessable(error: str) -> ApiError:
+    """Return the error for a request that was read and can't be done."""
+    return ApiError(422, "user", error)
+
+
+def missing(error: str, help_: str = "") -> ApiError:
+    """Return the error for what is not there."""
+    return ApiError(404, "missing", error, help_)
+
+
+def unavailable(error: str) -> ApiError:
+    """Return the error for a part of Flux that does not answer."""
+    return ApiError(503, "server", error)

@@ -1,0 +1,111 @@
+"""Jobs: what became of what a person asked for. A job's id is the orders' correlation id."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.contract import WorkloadResult
+
+KEPT = 2_000
+"""Finished jobs that stay readable; a client reads each at least twice."""
+
+NO_CHANGES = "no changes made in repo"
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One request and the orders it became: one for each repository concerned."""
+
+    id: str
+    orders: int = 1
+    spec: Mapping[str, Any] | None = None
+    """As the client sent it."""
+    running: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    revision: str = ""
+    result: dict[str, WorkloadResult] | None = None
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """Queued | running | succeeded | failed"""
+        if len(self.ended) >= max(self.orders, len(self.running | self.ended)):
+            return "failed" if self.error else "succeeded"
+        return "running" if self.running or self.ended else "queued"
+
+    @property
+    def error(self) -> str:
+        """Why it failed; where one repository changed, the others needn't have."""
+        real = [error for error in self.errors if not error.startswith(NO_CHANGES)]
+        if real:
+            return "; ".join(real)
+        return "" if self.revision or self.result or not self.errors else self.errors[0]
+
+    def accept(self, order: str) -> None:
+        """Note that an order is worked on."""
+        if order not in self.ended:
+            self.running.add(order)
+
+    def complete(self, order: str, revision: str, result: Mapping[str, WorkloadResult]) -> None:
+        """Note the end of an order."""
+        self._end(order)
+        self.revision = revision or self.revision
+        if result:
+            self.result = {**(self.result or {}), **result}
+
+    def reject(self, order: str, reason: str) -> None:
+        """Note that an order was refused."""
+        self._end(order)
+        self.errors.append(reason)
+
+    def _end(self, order: str) -> None:
+        self.running.discard(order)
+        self.ended.add(order)
+
+    def json(self) -> Mapping[str, Any]:
+        """Return it as Flux v1's clients read it."""
+        result: dict[str, Any] = {}
+        if self.revision:
+            result["revision"] = self.revision
+        if self.spec is not None:
+            result["spec"] = self.spec
+        if self.result is not None:
+            result["result"] = {name: update_result(one) for name, one in self.result.items()}
+        failed = self.status == "failed"
+        return {
+            "Result": result,
+            "Err": self.error if failed else "",
+            "StatusString": self.status,
+        }
+
+
+class Jobs:
+    """All jobs that are remembered, by id."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+
+    def get(self, identity: str) -> Job | None:
+        """Return a job, or None."""
+        return self._jobs.get(identity)
+
+    def open(self, identity: str, *, orders: int = 1, spec: Mapping[str, Any] | None = None) -> Job:
+        """Return the job of that id; a new one if nobody spoke of it yet."""
+        job = self._jobs.setdefault(identity, Job(id=identity))
+        if spec is not None:
+            job.orders, job.spec = orders, spec
+        while len(self._jobs) > KEPT:
+            del self._jobs[next(iter(self._jobs))]
+        return job
+
+
+def update_result(one: WorkloadResult) -> Mapping[str, Any]:
+    """Return what an update meant for a workload, in Flux v1's shape."""
+    changes = [
+        {"Container": change.container, "Current": change.current, "Target": change.target}
+        for change in one.changes
+    ]
+    shape: dict[str, Any] = {"Status": one.status, "PerContainer": changes or None}
+    if one.error:
+        shape["Error"] = one.error
+    return shape

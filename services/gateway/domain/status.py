@@ -1,0 +1,80 @@
+"""Repositories and syncs, for people."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from services.gateway.domain.view import View
+
+
+class Repository(Protocol):
+    """A branch as it is configured."""
+
+    @property
+    def url(self) -> str:
+        """Without credentials."""
+
+    @property
+    def branch(self) -> str:
+        """Empty for the remote's HEAD."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all its syncs."""
+
+    @property
+    def syncs(self) -> tuple[str, ...]:
+        """The names of its syncs."""
+
+
+def git_repo_config(repositories: Mapping[str, Repository], view: View) -> Mapping[str, Any]:
+    """Return the first repository and its state, as Flux v1's `git-repo-config` does."""
+    if not repositories:
+        return {"remote": {"url": "", "branch": "", "path": ""}, "status": "unconfigured"}
+    one = next(iter(repositories.values()))
+    state = next((view.declared[name] for name in one.syncs if name in view.declared), None)
+    down = _git_down(view)
+    return {
+        "remote": {
+            "url": one.url,
+            "branch": one.branch or (state.branch if state else ""),
+            "path": ",".join(one.paths),
+        },
+        "publicSSHKey": {"key": "", "fingerprints": None},
+        "status": "unreachable" if down else "ready" if state else "new",
+        "errors": down,
+    }
+
+
+def syncs(repositories: Mapping[str, Repository], view: View) -> list[Mapping[str, Any]]:
+    """Return how far each sync is, and what is wrong with it."""
+    return [_sync(name, one, view) for one in repositories.values() for name in one.syncs]
+
+
+def _sync(name: str, one: Repository, view: View) -> Mapping[str, Any]:
+    state, done, failed = view.declared.get(name), view.completed.get(name), view.failed.get(name)
+    problems = {(p.file, p.line): p.message for p in (state.problems if state else ())}
+    return {
+        "name": name,
+        "url": one.url,
+        "branch": one.branch or (state.branch if state else ""),
+        "paths": list(one.paths),
+        "declared": state.revision if state else "",
+        "applied": done.revision if done else "",
+        "objects": state.objects if state else 0,
+        "workloads": len(state.workloads) if state else 0,
+        "counts": dict(done.counts) if done else {},
+        "failed": view.errors.get(name, {}),
+        "error": failed.reason if failed else "",
+        "problems": [
+            {"file": file, "line": line, "message": message}
+            for (file, line), message in problems.items()
+        ],
+        "pruned": done.pruned if done else None,
+        "prune_reason": done.prune_reason if done else "",
+        "dependencies_down": dict(view.down),
+    }
+
+
+def _git_down(view: View) -> str:
+    found = (f"{name}: {why}" for name, why in view.down.items() if name.startswith("git host"))
+    return next(found, "")

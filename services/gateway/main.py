@@ -1,0 +1,32 @@
+"""Wires the gateway together. The only module here that knows every other one."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from shared.runtime.health import Health
+
+from services.gateway.domain.view import View
+from services.gateway.follow import Follower
+from services.gateway.handlers import Handlers
+from services.gateway.http_api import Api, serving
+from services.gateway.settings import Settings
+from shared.bus.port import Bus, Worker
+from shared.config.model import Config
+from shared.runtime import service
+
+
+@asynccontextmanager
+async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mapping[str, Worker]]:
+    """Yield the workers of the gateway; its API is served meanwhile."""
+    settings = Settings.of(config)
+    view = View(settings.target, settings.syncs)
+    follower = Follower(bus, view)
+    health.check("log", follower.problem)
+    api = Api(settings, view, Handlers(settings, view, bus), bus)
+    async with serving(api, settings.host, settings.port):
+        yield {"follow": follower.run}
+
+
+def main() -> None:
+    """Run the gateway until it is told to stop."""
+    service.main("gateway", wire)

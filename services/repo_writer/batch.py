@@ -1,0 +1,228 @@
+"""
+One group as commits on one head, not yet pushed; thrown away and built anew if the branch moved.
+
+Orders come first, each a commit of its own, then everything that was found, together in one: so
+a lock that came in the same breath is seen.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import NAMESPACE_URL, uuid5
+
+from services.repo_writer.domain import messages, trailers
+from services.repo_writer.domain.automated import DONE, plan_automated
+from services.repo_writer.domain.containers import plan_containers
+from services.repo_writer.domain.plan import Plan
+from services.repo_writer.domain.policies import plan_policies
+from services.repo_writer.domain.release import candidates, images_needed, plan_release
+from services.repo_writer.domain.state import State
+from services.repo_writer.ports import Registry, Repo
+from shared.contract import (
+    Cause,
+    ContainersSpec,
+    Draft,
+    Envelope,
+    ImagesFound,
+    ImageSpec,
+    OrderCompleted,
+    PolicySpec,
+    UpdatePushed,
+    UpdateRejected,
+    UpdateRequested,
+)
+from shared.manifests import EditError, edit
+from shared.runtime.errors import PermanentError
+
+READ_ONLY = "cannot make a working clone of a read-only git repo"
+
+
+async def plan(
+    spec: ImageSpec | ContainersSpec | PolicySpec, state: State, registry: Registry
+) -> Plan:
+    """Return what *spec* changes, asking the registries where that is needed."""
+    if isinstance(spec, PolicySpec):
+        return plan_policies(spec, state)
+    if isinstance(spec, ContainersSpec):
+        return plan_containers(spec, state)
+    found = candidates(spec, state)
+    return plan_release(spec, found, await registry.tags(images_needed(spec, found)))
+
+
+class Batch:
+    """Commits on top of *head*, and what to tell once they have landed."""
+
+    def __init__(self, repository: str, repo: Repo, registry: Registry, head: str) -> None:
+        self.tip = head
+        self.events: list[Draft] = []
+        self.failed: dict[str, PermanentError] = {}
+        self.head = head
+        self.made: set[str] = set()
+        """The commits that wait to be pushed."""
+        self._repository = repository
+        self._repo = repo
+        self._registry = registry
+
+    async def add_order(self, envelope: Envelope, order: UpdateRequested) -> None:
+        """Carry out a person's order, unless a commit says that it was."""
+        told = await self._told_before(envelope.id)
+        if told:
+            self.events += [
+                self._pushed(*told, cause=envelope, who=order.cause),
+                self._completed(envelope, told[0], told[2]),
+            ]
+            return
+        try:
+            await self._carry_out(envelope, order)
+        except PermanentError as error:
+            self.failed[envelope.id] = error
+
+    async def add_found(self, found: Sequence[tuple[Envelope, ImagesFound]]) -> None:
+        """Write all updates that are still wanted as one commit."""
+        state = await self._repo.state(self.tip)
+        verdicts = plan_automated((one for _, one in found), state)
+        causes = {id(one): envelope for envelope, one in found}
+        done = [one for one, reason in verdicts.left_out if reason == DONE]
+        await self._tell_again(done, found[0][0])
+        for one, reason in verdicts.left_out:
+            if reason != DONE:
+                self._reject(one, reason, causes[id(one)])
+        if self._repo.readonly:
+            for envelope, one in found:
+                self._reject(one, f"unwritable: {READ_ONLY}", envelope)
+            return
+        written = await self._commit(
+            verdicts.plan, state, kind="auto", envelope=found[0][0], cause=Cause()
+        )
+        for envelope, one in found:
+            result = written.result.get(one.workload)
+            if result is not None and result.status == "failed":
+                self._reject(one, f"unwritable: {result.error}", envelope)
+
+    async def _carry_out(self, envelope: Envelope, order: UpdateRequested) -> None:
+        if self._repo.readonly:
+            raise PermanentError(READ_ONLY)
+        state = await self._repo.state(self.tip)
+        wanted = await plan(order.spec, state, self._registry)
+        if not wanted.edits and not isinstance(order.spec, PolicySpec):
+            raise PermanentError("no changes made in repo")
+        kind = "policy" if isinstance(order.spec, PolicySpec) else "release"
+        before = self.tip
+        done = await self._commit(
+            wanted, state, kind=kind, envelope=envelope, cause=order.cause, order=order
+        )
+        revision = self.tip if self.tip != before else ""
+        if not revision and not isinstance(order.spec, PolicySpec):
+            raise PermanentError(f"no changes made in repo: {_failures(done)}")
+        self.events.append(self._completed(envelope, revision, done))
+
+    async def _commit(
+        self,
+        wanted: Plan,
+        state: State,
+        *,
+        kind: str,
+        envelope: Envelope,
+        cause: Cause,
+        order: UpdateRequested | None = None,
+    ) -> Plan:
+        """Commit what of *wanted* can be edited; return the plan with what could not."""
+        files, wanted = await self._edited(wanted, state)
+        if not files:
+            return wanted
+        text = messages.ordered(order.spec, cause, wanted) if order else messages.automated(wanted)
+        message = trailers.write(
+            text, kind=kind, plan=wanted, order=envelope.id if order else "", cause=cause
+        )
+        parent, self.tip = self.tip, await self._repo.commit(self.tip, files, message)
+        self.made.add(self.tip)
+        told = trailers.read(message)
+        assert told is not None, "trailers.read undoes trailers.write"
+        self.events.append(self._pushed(self.tip, parent, told, message, cause=envelope, who=cause))
+        return wanted
+
+    async def _edited(self, wanted: Plan, state: State) -> tuple[dict[str, bytes], Plan]:
+        """Edit file by file; a workload whose edit is not safe fails alone."""
+        files: dict[str, bytes] = {}
+        failures: dict[str, str] = {}
+        for name, edits in wanted.edits.items():
+            workload = state[name]
+            old = files.get(workload.file) or await self._repo.text(self.tip, workload.file)
+            try:
+                new = await asyncio.to_thread(
+                    edit, old.decode(), edits, default_namespace=workload.default_namespace
+                )
+            except EditError as error:
+                failures[name] = f"{workload.file}: {error}"
+            else:
+                files[workload.file] = new.encode()
+        return files, wanted.without(failures)
+
+    async def _told_before(self, order: str) -> tuple[str, str, trailers.Told, str] | None:
+        for revision, parent, message in await self._repo.messages(self.head):
+            told = trailers.read(message)
+            if told and told.order == order:
+                return revision, parent, told, message
+        return None
+
+    async def _tell_again(self, done: Sequence[ImagesFound], cause: Envelope) -> None:
+        """Tell the commits by which updates that are there already were written."""
+        left = {(one.workload, one.container, one.chosen) for one in done}
+        if not left:
+            return
+        for revision, parent, message in await self._repo.messages(self.head):
+            told = trailers.read(message)
+            changes = {
+                (workload, change.container, change.target)
+                for workload, one in (told.result if told else {}).items()
+                for change in one.changes
+            }
+            if told and changes & left:
+                left -= changes
+                self.events.append(
+                    self._pushed(revision, parent, told, message, cause=cause, who=Cause())
+                )
+
+    def _pushed(
+        self,
+        revision: str,
+        parent: str,
+        told: trailers.Told,
+        message: str,
+        *,
+        cause: Envelope,
+        who: Cause,
+    ) -> Draft:
+        pushed = UpdatePushed(
+            repository=self._repository,
+            revision=revision,
+            previous=parent,
+            message=message,
+            kind=told.kind,
+            result=told.result,
+            cause=who,
+        )
+        # The same commit told twice is the same fact.
+        identity = str(uuid5(NAMESPACE_URL, f"update.pushed/{self._repository}/{revision}"))
+        return Draft(message=pushed, cause=cause, id=identity)
+
+    def _completed(self, envelope: Envelope, revision: str, done: Plan | trailers.Told) -> Draft:
+        message = OrderCompleted(
+            order=envelope.id, about=self._repository, revision=revision, result=done.result
+        )
+        return Draft(message=message, cause=envelope)
+
+    def _reject(self, one: ImagesFound, reason: str, cause: Envelope) -> None:
+        message = UpdateRejected(
+            repository=self._repository,
+            workload=one.workload,
+            container=one.container,
+            chosen=one.chosen,
+            reason=reason,
+        )
+        self.events.append(Draft(message=message, cause=cause))
+
+
+def _failures(done: Plan) -> str:
+    return "; ".join(
+        f"{name}: {one.error}" for name, one in done.result.items() if one.status == "failed"
+    )

@@ -1,0 +1,59 @@
+"""Commit messages, in Flux v1's words; a person's own message stands for them."""
+
+from collections.abc import Mapping
+
+from services.repo_writer.domain.plan import Plan
+from shared.contract import Cause, ContainersSpec, ImageSpec, PolicyChange, PolicySpec
+
+_POLICY_WORDS = {"automated": ("Automated", "Deautomated"), "locked": ("Locked", "Unlocked")}
+_ORDER = ("Automated", "Deautomated", "Locked", "Unlocked", "Updated policies")
+
+
+def automated(plan: Plan) -> str:
+    """Return the message of an automated update."""
+    images = sorted({change.target for one in plan.result.values() for change in one.changes})
+    if len(images) == 1:
+        return f"Auto-release {images[0]}"
+    lines = "\n".join(f" - {image}" for image in images)
+    return f"Auto-release multiple ({len(images)}) images\n\n{lines}"
+
+
+def ordered(spec: ImageSpec | ContainersSpec | PolicySpec, cause: Cause, plan: Plan) -> str:
+    """Return the message of a person's order."""
+    if isinstance(spec, PolicySpec):
+        return _policies(spec.changes, cause)
+    if cause.message:
+        return cause.message
+    return _containers(plan) if isinstance(spec, ContainersSpec) else _release(spec)
+
+
+def _release(spec: ImageSpec) -> str:
+    workloads = ", ".join(name.strip("<>") for name in spec.workloads)
+    return f"Release {spec.image.strip('<>')} to {workloads}"
+
+
+def _containers(plan: Plan) -> str:
+    changed = {name: one for name, one in sorted(plan.result.items()) if one.status == "success"}
+    lines = [f"Update image refs in {', '.join(changed)}"]
+    for name, one in changed.items():
+        lines += ["", name, *(f"- {change.target}" for change in one.changes)]
+    return "\n".join(lines)
+
+
+def _policies(changes: Mapping[str, PolicyChange], cause: Cause) -> str:
+    by_word: dict[str, list[str]] = {}
+    for name, change in sorted(changes.items()):
+        for word in _words(change):
+            by_word.setdefault(word, []).append(name)
+    lines = [f"{word}: {', '.join(by_word[word])}" for word in _ORDER if word in by_word]
+    if cause.message:
+        return "\n".join([cause.message, "", *(f"- {line}" for line in lines)])
+    if len(lines) > 1:
+        return "\n".join(["Updated workload policies", "", *(f"- {line}" for line in lines)])
+    return "\n".join(lines)
+
+
+def _words(change: PolicyChange) -> set[str]:
+    other = "Updated policies"
+    added = {_POLICY_WORDS.get(name, (other, other))[0] for name in change.add}
+    return added | {_POLICY_WORDS.get(name, (other, other))[1] for name in change.remove}

@@ -1,0 +1,97 @@
+"""
+All that waits for one repository becomes commits on its head, pushed by compare-and-swap.
+
+Refused because the branch moved: everything is planned and built anew on the new head, never
+merged and never forced. So nothing is lost, and nothing is written that is no longer wanted.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+
+import structlog
+from prometheus_client import Counter
+
+from services.repo_writer import batch
+from services.repo_writer.batch import Batch
+from services.repo_writer.ports import Registry, Repo
+from shared.bus.port import Outcome
+from shared.contract import (
+    Draft,
+    Envelope,
+    ImagesFound,
+    PlanMade,
+    PlanQuestion,
+    UpdatePushed,
+    UpdateRequested,
+)
+from shared.runtime.errors import PermanentError, TemporaryError
+
+logger = structlog.get_logger(__name__)
+
+TRIES = 10
+"""Pushes of one group before its host is said to be too busy; each is tried on a new head."""
+
+COMMITS = Counter("flux_repo_writer_commits_total", "Commits that landed", ["kind"])
+RACES = Counter("flux_repo_writer_lost_races_total", "Pushes refused because the branch moved")
+
+
+async def on_group(
+    repository: str,
+    messages: Sequence[Envelope],
+    *,
+    repos: Mapping[str, Repo],
+    registry: Registry,
+) -> Outcome:
+    """Write what is wanted of *repository*, or say why not."""
+    repo = repos.get(repository)
+    if repo is None:
+        raise PermanentError(f"no sync of flux.yaml writes to {repository}")
+    for attempt in range(TRIES):
+        built = await _build(repository, messages, repo, registry)
+        if await _land(built, repo):
+            return Outcome(events=tuple(built.events), failed=built.failed)
+        RACES.inc()
+        logger.info("branch moved, building anew", attempt=attempt + 1)
+        await asyncio.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311 - jitter
+    raise TemporaryError(f"git host {repo.host}", f"the branch moved during {TRIES} pushes")
+
+
+async def _build(
+    repository: str, messages: Sequence[Envelope], repo: Repo, registry: Registry
+) -> Batch:
+    built = Batch(repository, repo, registry, await repo.fetch())
+    found = []
+    for envelope in messages:
+        match envelope.message:
+            case UpdateRequested() as order:
+                await built.add_order(envelope, order)
+            case ImagesFound() as one:
+                found.append((envelope, one))
+            case PlanQuestion() as question:
+                built.events.append(await _answer(question, envelope, built.tip, repo, registry))
+    if found:
+        await built.add_found(found)
+    return built
+
+
+async def _land(built: Batch, repo: Repo) -> bool:
+    pushed = [draft.message for draft in built.events if isinstance(draft.message, UpdatePushed)]
+    new = [one for one in pushed if one.revision in built.made]
+    if new and not await repo.push(built.tip, expected=built.head):
+        return False
+    for one in new:
+        COMMITS.labels(one.kind).inc()
+        logger.info("pushed", revision=one.revision, kind=one.kind, workloads=list(one.result))
+    return True
+
+
+async def _answer(
+    question: PlanQuestion, envelope: Envelope, tip: str, repo: Repo, registry: Registry
+) -> Draft:
+    """Answer what an update would change."""
+    try:
+        made = await batch.plan(question.spec, await repo.state(tip), registry)
+    except PermanentError as error:
+        return Draft(message=PlanMade(error=str(error)), cause=envelope)
+    return Draft(message=PlanMade(result=made.result), cause=envelope)

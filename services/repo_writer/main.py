@@ -1,0 +1,36 @@
+"""Wires repo-writer together. The only module here that knows every other one."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from shared.git.identity import directory_name
+from shared.git.mirror import Mirror
+from shared.runtime.health import Health
+
+from services.repo_writer import handlers
+from services.repo_writer.git_repo import GitRepo
+from services.repo_writer.registry import ScannerRegistry
+from services.repo_writer.settings import Settings
+from shared.bus.port import Bus, Worker
+from shared.config.model import Config
+from shared.runtime import service
+
+
+@asynccontextmanager
+async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mapping[str, Worker]]:
+    """Yield the workers of repo-writer."""
+    settings = Settings.of(config)
+    repos = {
+        name: GitRepo(
+            await Mirror.open(settings.state_dir / directory_name(name), repository.git), repository
+        )
+        for name, repository in settings.repositories.items()
+    }
+    on_group = partial(handlers.on_group, repos=repos, registry=ScannerRegistry(bus))
+    yield {"consume": bus.worker("repo-writer", on_group, window=settings.window)}
+
+
+def main() -> None:
+    """Run repo-writer until it is told to stop."""
+    service.main("repo-writer", wire)

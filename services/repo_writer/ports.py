@@ -1,0 +1,55 @@
+"""What the handlers need from outside, in our words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from services.repo_writer.domain.state import State
+from shared.images import Candidate
+
+
+class Repo(Protocol):
+    """One branch that is written to. All revisions are commit ids."""
+
+    @property
+    def host(self) -> str:
+        """The git host, for people."""
+
+    @property
+    def readonly(self) -> bool:
+        """Whether writing is switched off."""
+
+    async def fetch(self) -> str:
+        """
+        Return the head of the branch, as the host has it now.
+
+        Raises:
+            TemporaryError: the host can't be reached.
+        """
+
+    async def state(self, revision: str) -> State:
+        """Return what *revision* declares; files seen before are not read again."""
+
+    async def text(self, revision: str, file: str) -> bytes:
+        """Return a file as it is at *revision*."""
+
+    async def commit(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
+        """Return a new commit on *parent* in which *files* differ; nothing is pushed yet."""
+
+    async def push(self, revision: str, *, expected: str) -> bool:
+        """
+        Move the branch from *expected* to *revision*; False if it has moved meanwhile.
+
+        Raises:
+            PermanentError: the host refuses, in its own words.
+            TemporaryError: the host can't be reached.
+        """
+
+    async def messages(self, revision: str) -> Sequence[tuple[str, str, str]]:
+        """Return revision, parent and message of the newest commits up to *revision*."""
+
+
+class Registry(Protocol):
+    """What the registries have, asked of the scanner."""
+
+    async def tags(self, images: frozenset[str]) -> Mapping[str, tuple[Candidate, ...]]:
+        """Return the tags of canonical image repositories; what can't be read is left out."""

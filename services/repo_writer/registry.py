@@ -1,0 +1,44 @@
+"""Asks the registry-scanner which tags there are."""
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from shared.bus.port import Bus, NoAnswerError
+from shared.contract import TagsListed, TagsQuestion
+from shared.images import Candidate
+
+logger = structlog.get_logger(__name__)
+
+DEADLINE = 20.0
+"""Seconds that a person waits for the registries before a release goes on without an image."""
+
+
+class ScannerRegistry:
+    """Implements `ports.Registry` by questions on the bus."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def tags(self, images: frozenset[str]) -> Mapping[str, tuple[Candidate, ...]]:
+        """Ask for all *images* at once; what is not answered is left out."""
+        async with asyncio.TaskGroup() as group:
+            asked = {
+                image: group.create_task(self._ask(image), name=f"tags of {image}")
+                for image in sorted(images)
+            }
+        return {image: found for image, task in asked.items() if (found := task.result())}
+
+    async def _ask(self, image: str) -> tuple[Candidate, ...] | None:
+        try:
+            reply = await self._bus.ask(TagsQuestion(image=image), timeout=DEADLINE)
+        except NoAnswerError as error:
+            logger.warning("no tags", image=image, reason=str(error))
+            return None
+        if not isinstance(reply, TagsListed) or reply.error:
+            logger.warning("no tags", image=image, reason=getattr(reply, "error", reply.type))
+            return None
+        return tuple(
+            Candidate(tag=tag.name, created=tag.created, digest=tag.digest) for tag in reply.tags
+        )

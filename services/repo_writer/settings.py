@@ -1,0 +1,64 @@
+"""The slice of `flux.yaml` that repo-writer takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from shared.git.identity import repository_id
+
+from shared.bus.port import Window
+from shared.config.model import Config, Git
+from shared.contract import PlanQuestion, UpdateRequested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which files of a repository belong to a sync."""
+
+    sync: str
+    paths: tuple[str, ...]
+    default_namespace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A branch, and the syncs that share it."""
+
+    git: Git
+    """Of the first sync that names it; credentials are the same for all."""
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What repo-writer needs."""
+
+    repositories: Mapping[str, Repository]
+    window: Window
+    state_dir: Path
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Take our slice."""
+        repositories: dict[str, Repository] = {}
+        for sync in config.syncs:
+            name = repository_id(sync.git.url, sync.git.branch)
+            place = Place(
+                sync=sync.name, paths=sync.git.paths, default_namespace=sync.default_namespace
+            )
+            known = repositories.get(name)
+            repositories[name] = Repository(
+                git=known.git if known else sync.git,
+                places=(*(known.places if known else ()), place),
+            )
+        automation = config.automation
+        return cls(
+            repositories=repositories,
+            window=Window(
+                quiet=automation.quiet,
+                max_wait=automation.max_wait,
+                at_once=(UpdateRequested, PlanQuestion),
+            ),
+            state_dir=config.state_dir / "repo-writer",
+        )

@@ -1,0 +1,149 @@
+"""The bus that services get: the same for every broker, on top of its transport."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from prometheus_client import Counter
+
+from shared.bus import names
+from shared.bus.outages import Outages
+from shared.bus.port import Handler, NoAnswerError, Record, Window, Worker
+from shared.bus.publisher import Publisher, packet
+from shared.bus.settle import Settler
+from shared.bus.transport import Packet, Transport
+from shared.bus.worker import PartitionWorker
+from shared.contract import Draft, Envelope, Question, Reply
+from shared.contract.codec import MalformedError, decode
+from shared.contract.envelope import uuid7
+from shared.runtime.errors import TemporaryError
+
+logger = structlog.get_logger(__name__)
+
+SKIPPED = Counter("flux_bus_skipped_total", "Stream records that can't be parsed", ["stream"])
+
+
+class Client:
+    """Implements `shared.bus.port.Bus`."""
+
+    def __init__(self, transport: Transport, source: str, *, prefetch: int) -> None:
+        self._transport = transport
+        self._publisher = Publisher(transport, source)
+        self._outages = Outages(source.strip("/").partition("/")[0], self._publisher)
+        self._prefetch = prefetch
+        self._workers: list[PartitionWorker] = []
+        self._asked: dict[str, asyncio.Future[Reply]] = {}
+
+    async def publish(self, *drafts: Draft) -> None:
+        """Publish, and return when all are confirmed."""
+        await self._publisher.publish(*drafts)
+
+    async def down(self, error: TemporaryError) -> None:
+        """Tell once that a dependency is gone."""
+        await self._outages.down(error)
+
+    async def up(self, dependency: str) -> None:
+        """Tell once that it is back."""
+        await self._outages.up(dependency)
+
+    async def ask(self, question: Question, *, timeout: float) -> Reply:
+        """Return the answer, or raise NoAnswerError after *timeout* seconds."""
+        envelope = replace(
+            Draft(message=question).sealed(self._publisher.source),
+            deadline=datetime.now(UTC) + timedelta(seconds=timeout),
+        )
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._asked[envelope.correlationid] = answer
+        try:
+            async with asyncio.timeout(timeout):
+                await self._publisher.send(
+                    packet(
+                        envelope,
+                        key=names.routing_key(question),
+                        reply_to=self._transport.address,
+                        expires=timeout,
+                    )
+                )
+                return await answer
+        except TimeoutError as error:
+            raise NoAnswerError(
+                f"no answer to {question.type} about {question.subject} within {timeout:g} s;"
+                f" is {question.receiver} running?"
+            ) from error
+        finally:
+            del self._asked[envelope.correlationid]
+
+    def worker(
+        self,
+        service: str,
+        on_group: Handler,
+        *,
+        window: Window | None = None,
+        parallel: int = 8,
+    ) -> Worker:
+        """Return the worker of the partitions of *service*."""
+        settler = Settler(
+            service, on_group, self._publisher, self._outages, window=window, parallel=parallel
+        )
+        worker = PartitionWorker(service, self._transport, settler, prefetch=self._prefetch)
+        self._workers.append(worker)
+        return worker.run
+
+    async def append(self, key: str, records: Sequence[tuple[Mapping[str, str], bytes]]) -> None:
+        """Append *records* in order: each is confirmed before the next is sent."""
+        for headers, body in records:
+            await self._transport.publish(
+                Packet(exchange=names.STATE, key=key, id=uuid7(), headers=headers, body=body)
+            )
+
+    def read(self, stream: str, offset: int | str = "first") -> AsyncGenerator[Record, None]:
+        """Yield the records of *stream* from *offset*, for ever."""
+        return self._transport.read(stream, offset)
+
+    async def events(
+        self, stream: str, offset: int | str = "first"
+    ) -> AsyncGenerator[tuple[int, Envelope], None]:
+        """Yield the messages of *stream*; what can't be parsed is skipped and counted."""
+        async with aclosing(self._transport.read(stream, offset)) as records:
+            async for record in records:
+                try:
+                    yield record.offset, decode(record.headers, record.body)
+                except MalformedError as error:
+                    SKIPPED.labels(stream).inc()
+                    logger.debug("record skipped", stream=stream, offset=record.offset, why=error)
+
+    def problems(self) -> Mapping[str, str]:
+        """Return what is wrong now, by name."""
+        problems = {**self._transport.problems(), **self._outages.problems()}
+        for key, reason in self._publisher.problems().items():
+            problems[f"publish {key}"] = reason
+        for worker in self._workers:
+            problems |= worker.problems()
+        return problems
+
+    async def _answers(self) -> None:
+        async with aclosing(self._transport.replies()) as replies:
+            async for delivery in replies:
+                try:
+                    envelope = decode(delivery.headers, delivery.body)
+                except MalformedError as error:
+                    logger.warning("reply skipped", why=str(error))
+                    continue
+                waiting = self._asked.get(envelope.correlationid)
+                if waiting and not waiting.done() and isinstance(envelope.message, Reply):
+                    waiting.set_result(envelope.message)
+
+
+@asynccontextmanager
+async def client(transport: Transport, source: str, *, prefetch: int) -> AsyncIterator[Client]:
+    """Open the bus of one process on a connected *transport*."""
+    bus = Client(transport, source, prefetch=prefetch)
+    async with asyncio.TaskGroup() as group:
+        answers = group.create_task(bus._answers(), name="replies")  # noqa: SLF001 - our own class
+        try:
+            yield bus
+        finally:
+            answers.cancel()

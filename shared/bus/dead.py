@@ -1,0 +1,63 @@
+"""What goes to `flux.dead`: the message as it was, and why it ended there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from shared.bus import names
+from shared.bus.transport import Delivery, Packet
+from shared.contract import Envelope
+from shared.contract.codec import MalformedError, encode
+from shared.contract.envelope import uuid7
+
+TRACE_LIMIT = 8_000
+"""Characters of a trace that a header keeps: enough for its end, which tells most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message at fault."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    key: str
+    """Its type, by which dead letters are filtered."""
+    id: str
+
+    @classmethod
+    def unreadable(cls, delivery: Delivery, error: MalformedError, *, queue: str) -> Self:
+        """Return the dead letter of what could not be parsed."""
+        kept = {str(key): str(value)[:1000] for key, value in delivery.headers.items()}
+        why = _why(str(error), queue=queue, tries=1)
+        return cls(headers={**kept, **why}, body=delivery.body, key="unreadable", id=uuid7())
+
+    @classmethod
+    def refused(
+        cls, envelope: Envelope, reason: str, trace: str, *, queue: str, tries: int
+    ) -> Self:
+        """Return the dead letter of a message that its handler can't work on."""
+        headers, body = encode(envelope)
+        why = _why(reason, queue=queue, tries=tries)
+        trace = trace[-TRACE_LIMIT:]
+        return cls(
+            headers={**headers, **why, "flux-trace": trace},
+            body=body,
+            key=envelope.type,
+            id=envelope.id,
+        )
+
+    def packet(self) -> Packet:
+        """Return it as the broker takes it."""
+        return Packet(
+            exchange=names.DEAD, key=self.key, id=self.id, headers=self.headers, body=self.body
+        )
+
+
+def _why(reason: str, *, queue: str, tries: int) -> Mapping[str, str]:
+    return {
+        "flux-reason": reason[:1000],
+        "flux-queue": queue,
+        "flux-tries": str(tries),
+        "flux-buried": datetime.now(UTC).isoformat(),
+    }

@@ -1,0 +1,88 @@
+"""One subject's messages: gathered, handed over as a group, kept while a dependency is down."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.bus.transport import Delivery
+from shared.bus.window import Gathering
+from shared.contract import Envelope, Order
+
+if TYPE_CHECKING:
+    from shared.bus.settle import Settler
+
+KEPT = 200
+"""So many facts and signals a subject keeps while its dependency is down; the newest count."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Held:
+    """A message in hand."""
+
+    envelope: Envelope
+    delivery: Delivery
+    queue: str
+    since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    accepted: bool = False
+    acked: bool = False
+
+    @property
+    def is_order(self) -> bool:
+        """Whether a person waits for it."""
+        return isinstance(self.envelope.message, Order)
+
+    async def ack(self) -> None:
+        """Acknowledge it once."""
+        if not self.acked:
+            await self.delivery.ack()
+            self.acked = True
+
+
+class Lane:
+    """Everything in hand for one subject; runs until nothing is left or *stop* is set."""
+
+    def __init__(self, subject: str, settler: "Settler", stop: asyncio.Event) -> None:
+        self.subject = subject
+        self._settler = settler
+        self._stop = stop
+        self._pending: list[Held] = []
+        self._gathering = Gathering(settler.window)
+
+    def put(self, held: Held) -> None:
+        """Add a newcomer, in order."""
+        self._pending.append(held)
+        self._gathering.touch()
+
+    async def run(self) -> None:
+        """Work off what is pending, group by group."""
+        delay = 0.0
+        while self._pending and not self._stop.is_set():
+            if delay:
+                await self._rest(delay)
+            else:
+                await self._gathering.wait_closed(self._envelopes, self._stop)
+            if self._stop.is_set():
+                return
+            group, self._pending = self._pending, []
+            kept = await self._settler.settle(self.subject, group)
+            delay = kept.retry_after if kept else 0.0
+            self._pending = [*(kept.group if kept else ()), *self._pending]
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait before the next try; a newcomer does not shorten it, a stop does."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+
+    def _envelopes(self) -> list[Envelope]:
+        return [held.envelope for held in self._pending]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What of a group is tried again, and after how many seconds."""
+
+    group: tuple[Held, ...]
+    retry_after: float

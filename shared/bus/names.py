@@ -1,0 +1,42 @@
+"""The names on the broker, as people read them on RabbitMQ's management page."""
+
+from shared.contract import Command, Event, Message, Reply, partition
+
+EVENTS = "flux.events"
+COMMANDS = "flux.commands"
+REPLIES = "flux.replies"
+STATE = "flux.state"
+DEAD = "flux.dead"
+LOG = "flux.log"
+DECLARED = "flux.declared"
+
+
+def exchange(message: type[Message]) -> str:
+    """Return the exchange that messages of this type are published to."""
+    if issubclass(message, Event):
+        return EVENTS
+    if issubclass(message, Command):
+        return COMMANDS
+    if issubclass(message, Reply):
+        return REPLIES
+    raise TypeError(f"{message.__name__} is neither event, command nor reply")
+
+
+def routing_key(message: Message) -> str:
+    """Return `<type>.<partition>`, the partition of its subject at the receiver."""
+    return f"{message.type}.{partition(message.subject)}"
+
+
+def queue(service: str, number: int) -> str:
+    """Return the name of a stage's partition queue: `repo-writer.7`."""
+    return f"{service}.{number}"
+
+
+def state_key(target: str, sync: str) -> str:
+    """Return the routing key on `flux.state` under which a sync's bundles are published."""
+    return f"{target}.{sync}"
+
+
+def state_stream(target: str, sync: str) -> str:
+    """Return the stream that keeps a sync's newest bundles."""
+    return f"{STATE}.{target}.{sync}"

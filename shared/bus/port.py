@@ -1,0 +1,123 @@
+"""
+The bus as services see it: what they may ask of it, and what they give it.
+
+A service hands over one handler for each stage, which gets all that waits for one subject, in
+order, and returns what came of it. The bus owns acknowledgement, confirms, tries, folding and
+deadlines. `rabbit` implements it on RabbitMQ, `memory` for tests; one contract suite holds both.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shared.contract import Command, Draft, Envelope, Question, Reply
+from shared.runtime.errors import FluxError, PermanentError, TemporaryError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """
+    What a handler made of a group.
+
+    *events* are published, and confirmed, before anything of the group is acknowledged. A *Reply*
+    among them goes to who asked the question that is its cause. An order that is neither in
+    *failed* nor answered by an `order.*` event of its own is told as completed.
+    """
+
+    events: tuple[Draft, ...] = ()
+    failed: Mapping[str, PermanentError] = field(default_factory=dict)
+    """By the id of the message: what is wrong with it. Orders end rejected, others dead."""
+
+
+Handler = Callable[[str, Sequence[Envelope]], Awaitable[Outcome]]
+"""`on_group(subject, messages)`; raises TemporaryError where a dependency is down: the bus tells
+that once (see `down`), keeps the group and tries it again with back-off, and tells when the
+dependency is back. What came meanwhile joins the group."""
+
+Worker = Callable[[asyncio.Event], Awaitable[None]]
+"""Runs until the event is set, then finishes what it holds and returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """How long to gather for one subject before its group is handed over; seconds."""
+
+    quiet: float = 0.0
+    """Closes when nothing came for so long."""
+    max_wait: float = 0.0
+    """Closes at most so long after the first message."""
+    at_once: tuple[type[Command], ...] = ()
+    """A message of these types closes it immediately: somebody waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One entry of a stream."""
+
+    offset: int
+    """Ascends, with gaps. Where to go on reading: *offset* + 1."""
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NoAnswerError(FluxError):
+    """Nobody answered a question before its deadline."""
+
+
+class Bus(Protocol):
+    """The bus; open it with `rabbit.connect` or `memory.MemoryBroker().connect`."""
+
+    async def publish(self, *drafts: Draft) -> None:
+        """
+        Publish, and return when the broker has confirmed all.
+
+        Repeats with the same ids across a lost connection, until cancelled. Order is kept.
+        """
+
+    async def ask(self, question: Question, *, timeout: float) -> Reply:
+        """
+        Return the answer to *question*.
+
+        Raises:
+            NoAnswerError: none came within *timeout* seconds.
+        """
+
+    def worker(
+        self,
+        service: str,
+        on_group: Handler,
+        *,
+        window: Window | None = None,
+        parallel: int = 8,
+    ) -> Worker:
+        """
+        Return the worker of the partitions of *service*.
+
+        At most *parallel* subjects are worked on at a time, each of them serially.
+        """
+
+    async def append(self, key: str, records: Sequence[tuple[Mapping[str, str], bytes]]) -> None:
+        """Append *records*, in order and confirmed, to the state stream bound to *key*."""
+
+    def read(self, stream: str, offset: int | str = "first") -> AsyncGenerator[Record, None]:
+        """
+        Yield the records of *stream* from *offset* (a number, `first` or `last`), then live.
+
+        Never ends by itself: close it (`contextlib.aclosing`) when done. After a lost connection
+        it goes on behind the last record that it gave.
+        """
+
+    def events(
+        self, stream: str, offset: int | str = "first"
+    ) -> AsyncGenerator[tuple[int, Envelope], None]:
+        """Yield what `read` yields as envelopes; what can't be parsed is skipped and counted."""
+
+    async def down(self, error: TemporaryError) -> None:
+        """Tell once, in the log, by `dependency.down` and `/readyz`, that a dependency is gone."""
+
+    async def up(self, dependency: str) -> None:
+        """Tell once that it is back; nothing happens where it was not known to be gone."""
+
+    def problems(self) -> Mapping[str, str]:
+        """Return what is wrong now, by name, for `/readyz`; empty when all is well."""

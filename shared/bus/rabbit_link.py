@@ -1,0 +1,100 @@
+"""One connection to RabbitMQ that is opened again, with jitter, whenever it is lost."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import aio_pika
+import aiormq.exceptions
+import structlog
+from aio_pika.abc import AbstractConnection
+from yarl import URL
+
+logger = structlog.get_logger(__name__)
+
+BROKEN = (
+    aiormq.exceptions.AMQPError,
+    aio_pika.exceptions.ChannelInvalidStateError,
+    ConnectionError,
+    RuntimeError,  # aiormq: "writer is closed", "Connection closed"
+    OSError,
+)
+"""What a lost connection or channel raises, depending on the moment."""
+
+HEARTBEAT = 10
+"""Seconds; a silent broker is missed after some three of them."""
+CONNECT_TIMEOUT = 10.0
+
+
+class Link:
+    """Keeps one connection open."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = URL(url).update_query(heartbeat=HEARTBEAT, name=name)
+        self._connection: AbstractConnection | None = None
+        self._open = asyncio.Event()
+        self.problem = "not connected yet"
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, name: str) -> AsyncIterator["Link"]:
+        """Keep a connection to *url* open; *name* is shown on the management page."""
+        link = cls(url, name)
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(link._keep(), name=f"broker {name}")
+            try:
+                yield link
+            finally:
+                keeping.cancel()
+
+    async def connection(self) -> AbstractConnection:
+        """Wait until the connection is open, and return it."""
+        while self._connection is None or self._connection.is_closed:
+            self._open.clear()
+            await self._open.wait()
+        return self._connection
+
+    async def wait_changed(self, error: BaseException) -> None:
+        """Wait a moment after *error*, then until the connection is open."""
+        logger.debug("broker call failed", error=str(error))
+        await asyncio.sleep(_jitter(0.05))
+        await self.connection()
+
+    async def _keep(self) -> None:
+        delay = 0.1
+        while True:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    connection = await aio_pika.connect(self._url)
+            except (*BROKEN, TimeoutError) as error:
+                self._tell_down(str(error) or type(error).__name__)
+                await asyncio.sleep(_jitter(delay))
+                delay = min(delay * 2, 5.0)
+                continue
+            delay = 0.1
+            await self._hold(connection)
+
+    async def _hold(self, connection: AbstractConnection) -> None:
+        lost = asyncio.Event()
+        connection.close_callbacks.add(lambda *_: lost.set())
+        if self.problem and self.problem != "not connected yet":
+            logger.info("broker up", connection=self._url.query["name"])
+        self.problem = ""
+        self._connection = connection
+        self._open.set()
+        try:
+            await lost.wait()
+            self._tell_down("connection lost")
+        finally:
+            with suppress(*BROKEN):
+                await connection.close()
+
+    def _tell_down(self, reason: str) -> None:
+        if not self.problem or self.problem == "not connected yet":
+            logger.warning("broker down", reason=reason, host=self._url.host)
+        self.problem = reason
+
+
+def _jitter(seconds: float) -> float:
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter is no secret

@@ -1,0 +1,113 @@
+"""
+What the bus asks of a broker: publish with confirms, consume one queue at a time, read streams.
+
+Small on purpose, so that RabbitMQ and the twin in memory differ in nothing else.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.bus.port import Record
+from shared.runtime.errors import FluxError, TemporaryError
+
+
+class ChannelLostError(FluxError):
+    """The channel of an epoch is gone: nothing of it may be published or acknowledged."""
+
+
+class UnroutableError(TemporaryError):
+    """No queue takes this: the topology was not declared, or not again after a change."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            "broker topology",
+            f"no queue takes {key!r}; run `python -m shared.bus.topology` with your flux.yaml",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """A message as the broker sees it."""
+
+    exchange: str
+    key: str
+    id: str
+    headers: Mapping[str, str]
+    body: bytes
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    mandatory: bool = False
+    """Refuse it where no queue takes it."""
+    expires: float | None = None
+    """Seconds after which nobody wants it any more."""
+
+
+class Delivery(Protocol):
+    """A message held, until it is acknowledged or its channel is closed."""
+
+    @property
+    def headers(self) -> Mapping[str, object]:
+        """As they came from the wire: of any type."""
+
+    @property
+    def body(self) -> bytes:
+        """The content."""
+
+    @property
+    def reply_to(self) -> str | None:
+        """Where an answer goes."""
+
+    async def ack(self) -> None:
+        """
+        Acknowledge it.
+
+        Raises:
+            ChannelLostError: it will be delivered again.
+        """
+
+
+class Subscription(Protocol):
+    """One channel that consumes one queue."""
+
+    async def take(self) -> Sequence[Delivery]:
+        """
+        Wait for deliveries and return all that are there.
+
+        Raises:
+            ChannelLostError: the channel is gone.
+        """
+
+
+class Transport(Protocol):
+    """A connection to a broker that mends itself."""
+
+    @property
+    def address(self) -> str:
+        """Where replies to us go."""
+
+    async def publish(self, packet: Packet) -> None:
+        """
+        Publish, and return when the broker has confirmed it; repeat it until then.
+
+        Raises:
+            UnroutableError: it is mandatory, and no queue takes it.
+        """
+
+    def consume(self, queue: str, prefetch: int) -> AbstractAsyncContextManager[Subscription]:
+        """
+        Open a channel that consumes *queue*; leaving the context closes it.
+
+        Raises:
+            ChannelLostError: the queue is missing or the broker is away.
+        """
+
+    def replies(self) -> AsyncGenerator[Delivery, None]:
+        """Yield what is sent to our *address*."""
+
+    def read(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
+        """Yield the records of *stream*, for ever."""
+
+    def problems(self) -> Mapping[str, str]:
+        """Return what is wrong now."""

@@ -1,0 +1,119 @@
+"""
+A stage's worker: sixteen partitions, in each a lane for every subject.
+
+Messages of one subject are worked on one group at a time and in order; subjects run side by side.
+What was begun on a channel that is lost is cancelled: it can neither publish nor acknowledge, and
+the broker delivers again. Read `settle` for what becomes of a group.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+import structlog
+
+from shared.bus import names
+from shared.bus.lane import Held, Lane
+from shared.bus.settle import Settler
+from shared.bus.transport import ChannelLostError, Delivery, Subscription, Transport
+from shared.contract import PARTITIONS
+from shared.contract.codec import MalformedError, decode
+
+logger = structlog.get_logger(__name__)
+
+
+class PartitionWorker:
+    """Works on all partitions of one service until it is told to stop."""
+
+    def __init__(
+        self, service: str, transport: Transport, settler: Settler, *, prefetch: int
+    ) -> None:
+        self._service = service
+        self._transport = transport
+        self._settler = settler
+        self._prefetch = prefetch
+        self._missing: dict[str, str] = {}
+
+    def problems(self) -> Mapping[str, str]:
+        """Return the partitions that cannot be consumed now, and why."""
+        return dict(self._missing)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume every partition until *stop*; then finish what is in hand."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(PARTITIONS):
+                queue = names.queue(self._service, number)
+                group.create_task(self._partition(queue, stop), name=queue)
+
+    async def _partition(self, queue: str, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self._epoch(queue, stop)
+            except* ChannelLostError as lost:
+                self._missing[queue] = _first(lost)
+                await _pause(stop)
+
+    async def _epoch(self, queue: str, stop: asyncio.Event) -> None:
+        async with self._transport.consume(queue, self._prefetch) as subscription:
+            self._missing.pop(queue, None)
+            async with asyncio.TaskGroup() as lanes:
+                await _Epoch(queue, self._settler, lanes).run(subscription, stop)
+
+
+class _Epoch:
+    """What is in hand on one channel of one partition."""
+
+    def __init__(self, queue: str, settler: Settler, tasks: asyncio.TaskGroup) -> None:
+        self._queue = queue
+        self._settler = settler
+        self._tasks = tasks
+        self._lanes: dict[str, Lane] = {}
+
+    async def run(self, subscription: Subscription, stop: asyncio.Event) -> None:
+        """Hand deliveries to their lanes until *stop*; the task group then waits for the lanes."""
+        stopping = asyncio.create_task(stop.wait(), name=f"{self._queue} stop")
+        try:
+            while not stop.is_set():
+                coming = asyncio.create_task(subscription.take(), name=f"{self._queue} take")
+                await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    coming.cancel()
+                    return
+                for delivery in coming.result():
+                    await self._put(delivery, stop)
+        finally:
+            stopping.cancel()
+
+    async def _put(self, delivery: Delivery, stop: asyncio.Event) -> None:
+        try:
+            envelope = decode(delivery.headers, delivery.body, reply_to=delivery.reply_to)
+        except MalformedError as error:
+            await self._settler.bury_unreadable(delivery, error, queue=self._queue)
+            return
+        lane = self._lanes.get(envelope.subject)
+        held = Held(envelope=envelope, delivery=delivery, queue=self._queue)
+        if lane is not None:
+            lane.put(held)
+            return
+        lane = self._lanes[envelope.subject] = Lane(envelope.subject, self._settler, stop)
+        lane.put(held)
+        self._tasks.create_task(self._run(lane), name=f"{self._queue} {envelope.subject}")
+
+    async def _run(self, lane: Lane) -> None:
+        await lane.run()
+        del self._lanes[lane.subject]
+
+
+def _first(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    # Jitter, so that sixteen partitions and many replicas don't knock at the same instant.
+    try:
+        async with asyncio.timeout(random.uniform(0.2, 0.8)):  # noqa: S311 - jitter is no secret
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,220 @@
+"""
+The whole of `flux.yaml`, as frozen models with their defaults.
+
+Names follow Flux v1's flags where it had one (`--git-path` is `git.paths`). Every field's
+docstring says what it does and what it costs to change.
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from shared.config.durations import Duration
+from shared.config.secrets import SecretRef
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+"""A DNS label."""
+
+
+def _relative(path: str) -> str:
+    if path.startswith("/") or ".." in Path(path).parts:
+        raise ValueError(f"{path!r} must be relative and stay inside the repository")
+    return path.strip("/")
+
+
+RepoPath = Annotated[str, AfterValidator(_relative)]
+
+
+class Model(BaseModel):
+    """Frozen, and strict about unknown keys: a typing mistake must not go unnoticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Broker(Model):
+    """RabbitMQ."""
+
+    url: SecretRef = SecretRef(env="AMQP_URL")
+    """`amqp://user:password@host:5672/vhost`, from a file or an environment variable."""
+    prefetch: int = Field(default=200, ge=1, le=2000)
+    """Messages a partition takes at once; more folds better, and redelivers more after a crash."""
+    management_url: str | None = None
+    """Where people find RabbitMQ's own pages; only shown, never called."""
+
+
+class GitAuth(Model):
+    """How to prove to the git host who we are; at most one kind."""
+
+    username: str | None = None
+    password: SecretRef | None = None
+    token: SecretRef | None = None
+    """Sent as a bearer token."""
+    private_key: SecretRef | None = None
+    """An SSH private key, unencrypted."""
+    known_hosts: SecretRef | None = None
+    """The SSH host keys that are trusted. Without it the keys of well-known hosts are."""
+
+
+class Git(Model):
+    """A branch of a repository, and the paths of it that count."""
+
+    url: str
+    branch: str = ""
+    """Empty: the remote's HEAD."""
+    paths: tuple[RepoPath, ...] = ()
+    """Folders, relative to the root; none means all."""
+    poll_interval: Duration = 300.0
+    """How often to look without being told. Flux v1: --git-poll-interval."""
+    timeout: Duration = 20.0
+    """For each network operation. Flux v1: --git-timeout."""
+    readonly: bool = False
+    """Never write. Flux v1: --git-readonly."""
+    user: str = "Flux"
+    """Committer's name. Flux v1: --git-user."""
+    email: str = "flux@localhost"
+    """Committer's address. Flux v1: --git-email."""
+    auth: GitAuth = GitAuth()
+
+
+class Sync(Model):
+    """These paths of this repository belong on this target."""
+
+    name: Name
+    git: Git
+    target: Name = "default"
+    prune: bool = True
+    """Delete what was applied by this sync and is in git no more."""
+    sync_interval: Duration = 300.0
+    """How often all is compared, even if nothing seems to have changed."""
+    default_namespace: Name = "default"
+    """For objects that name none."""
+
+
+class Target(Model):
+    """A cluster."""
+
+    name: Name = "default"
+    kubeconfig: Path | None = None
+    """None: the service account of the pod we run in."""
+    context: str | None = None
+    namespace: Name = "flux-system"
+    """Where the inventories are kept; made if it is missing."""
+    concurrency: int = Field(default=16, ge=1, le=256)
+    """Requests under way at once."""
+    timeout: Duration = 30.0
+    """For each request."""
+
+
+class Registry(Model):
+    """What a registry needs that differs from the defaults."""
+
+    host: str
+    """`ghcr.io`, `127.0.0.1:5000`"""
+    insecure: bool = False
+    """Plain HTTP. Flux v1: --registry-insecure-host."""
+    username: str | None = None
+    password: SecretRef | None = None
+
+
+class Automation(Model):
+    """How images are looked for and written."""
+
+    interval: Duration = 300.0
+    """How often the tags of automated images are read. Flux v1: --automation-interval."""
+    quiet: Duration = 0.1
+    """A commit gathers what is found until nothing came for so long."""
+    max_wait: Duration = 2.0
+    """A commit gathers at most so long."""
+    registry_timeout: Duration = 10.0
+    """For each request to a registry."""
+    registry_concurrency: int = Field(default=8, ge=1, le=64)
+    """Requests under way at once to one registry."""
+
+
+class Gateway(Model):
+    """The HTTP API for fluxctl and webhooks."""
+
+    listen: str = "127.0.0.1:3030"
+    """`host:port`; port 0 picks a free one. Flux v1: --listen."""
+    token: SecretRef | None = None
+    """Asked of every client; needed wherever *listen* is not loopback."""
+    target: Name = "default"
+    """Flux v1's ids have no room for a target: one gateway serves one."""
+
+    @model_validator(mode="after")
+    def _a_token_off_loopback(self) -> Self:
+        host = self.listen.rpartition(":")[0].strip("[]")
+        if self.token is None and not (host == "localhost" or _is_loopback(host)):
+            raise ValueError(
+                f"listen {self.listen!r} can be reached from outside, so gateway.token is needed"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Health(Model):
+    """Where each service serves /livez, /readyz and /metrics."""
+
+    host: str = "127.0.0.1"
+    git_watcher: int = 8081
+    registry_scanner: int = 8082
+    repo_writer: int = 8083
+    cluster_applier: int = 8084
+    gateway: int = 8085
+
+
+class Log(Model):
+    """How much is logged, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    """auto: console on a terminal, JSON elsewhere."""
+
+
+class Config(Model):
+    """`flux.yaml`."""
+
+    generation: int = 0
+    """Raised by its owner: of two replicas with different files the newer wins."""
+    broker: Broker = Broker()
+    syncs: tuple[Sync, ...] = Field(min_length=1)
+    targets: tuple[Target, ...] = (Target(),)
+    registries: tuple[Registry, ...] = ()
+    automation: Automation = Automation()
+    gateway: Gateway = Gateway()
+    health: Health = Health()
+    log: Log = Log()
+    state_dir: Path = Path("/var/lib/flux")
+    """Caches that cost time when lost, and nothing else. Each service has a folder of its own."""
+    shutdown_grace: Duration = 20.0
+    """How long a service may finish what it holds after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [sync.name for sync in self.syncs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"syncs: the name {twice[0]!r} is given twice")
+        targets = {target.name for target in self.targets}
+        for sync in self.syncs:
+            if sync.target not in targets:
+                raise ValueError(
+                    f"syncs.{sync.name}.target {sync.target!r} is not among the targets:"
+                    f" {', '.join(sorted(targets))}"
+                )
+        return self

@@ -1,0 +1,156 @@
+"""What cluster-applier is asked and says: what was applied, what runs, what differed."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.contract.git import Problem
+from shared.contract.message import Event, Signal
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SyncRequested(Signal):
+    """Make the target equal to what the sync declares, now."""
+
+    type: ClassVar[str] = "sync.requested.v1"
+    receiver: ClassVar[str | None] = "cluster-applier"
+
+    sync: str
+    reason: str = "tick"
+    """tick | person | drift | again"""
+    objects: tuple[str, ...] = ()
+    """For drift: the ids of the objects that differ."""
+
+    @property
+    def subject(self) -> str:
+        """The sync."""
+        return self.sync
+
+
+class ObjectResult(_Value):
+    """What became of one object."""
+
+    id: str
+    """`group/Kind namespace/name`, see `shared.manifests.ids`."""
+    action: str
+    """created | configured | unchanged | deleted | skipped | failed"""
+    message: str = ""
+    file: str = ""
+    line: int | None = None
+
+
+class SyncCompleted(Event):
+    """A revision was applied; single objects may have failed."""
+
+    type: ClassVar[str] = "sync.completed.v1"
+
+    sync: str
+    target: str
+    repository: str
+    revision: str
+    counts: Mapping[str, int] = {}
+    """How many objects by action."""
+    objects: tuple[ObjectResult, ...] = ()
+    """All that are not `unchanged`."""
+    problems: tuple[Problem, ...] = ()
+    pruned: bool = True
+    """False where pruning was suspended, for the reason in *prune_reason*."""
+    prune_reason: str = ""
+    seconds: float = 0.0
+    requests: int = 0
+
+    @property
+    def subject(self) -> str:
+        """The sync."""
+        return self.sync
+
+
+class SyncFailed(Event):
+    """A sync could not be applied at all."""
+
+    type: ClassVar[str] = "sync.failed.v1"
+
+    sync: str
+    target: str
+    revision: str = ""
+    reason: str
+
+    @property
+    def subject(self) -> str:
+        """The sync."""
+        return self.sync
+
+
+class Rollout(_Value):
+    """How far a workload's rollout is; `messages` only where something is wrong."""
+
+    desired: int = 0
+    updated: int = 0
+    ready: int = 0
+    available: int = 0
+    outdated: int = 0
+    messages: tuple[str, ...] = ()
+
+
+class WorkloadChanged(Event):
+    """The live status of a workload."""
+
+    type: ClassVar[str] = "workload.changed.v1"
+
+    sync: str
+    """Empty for one that is in no sync."""
+    target: str
+    id: str
+    containers: Mapping[str, str] = {}
+    """Running image by container."""
+    status: str = "unknown"
+    """started | updating | ready | error | unknown | gone"""
+    rollout: Rollout = Rollout()
+    labels: Mapping[str, str] = {}
+
+    @property
+    def subject(self) -> str:
+        """The sync."""
+        return self.sync
+
+
+class DriftCorrected(Event):
+    """The cluster differed from git and was put back."""
+
+    type: ClassVar[str] = "drift.corrected.v1"
+
+    sync: str
+    target: str
+    id: str
+    what: str
+    """deleted | changed"""
+    manager: str = ""
+    """Who changed it, as far as the API server tells."""
+    seconds: float
+    """From the moment the change was seen to the moment it was put back."""
+
+    @property
+    def subject(self) -> str:
+        """The sync."""
+        return self.sync
+
+
+class DriftContested(Event):
+    """Somebody keeps changing an object."""
+
+    type: ClassVar[str] = "drift.contested.v1"
+
+    sync: str
+    target: str
+    id: str
+    manager: str = ""
+    times: int
+
+    @property
+    def subject(self) -> str:
+        """The sync."""
+        return self.sync

@@ -1,0 +1,138 @@
+"""What git-watcher says: the head of a branch, and what a sync declares there."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.contract.message import Event, Question, Reply, Signal
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PollRequested(Signal):
+    """Look at the branch now."""
+
+    type: ClassVar[str] = "poll.requested.v1"
+    receiver: ClassVar[str | None] = "git-watcher"
+
+    repository: str
+    """`<canonical url>#<branch>`, see `shared.git.identity`."""
+    reason: str = "tick"
+    """tick | webhook | person | pushed | again"""
+
+    @property
+    def subject(self) -> str:
+        """The repository."""
+        return self.repository
+
+
+class HeadQuestion(Question):
+    """Where is the branch now? The git host is asked, as for *PollRequested*."""
+
+    type: ClassVar[str] = "head.question.v1"
+    receiver: ClassVar[str | None] = "git-watcher"
+
+    repository: str
+
+    @property
+    def subject(self) -> str:
+        """The repository."""
+        return self.repository
+
+
+class HeadTold(Reply):
+    """The answer to *HeadQuestion*."""
+
+    type: ClassVar[str] = "head.told.v1"
+
+    revision: str = ""
+    branch: str = ""
+    error: str | None = None
+    """Why the branch could not be read, in a sentence."""
+
+
+class Commit(_Value):
+    """One commit of the branch."""
+
+    revision: str
+    author: str
+    message: str
+    time: datetime
+
+
+class RevisionObserved(Event):
+    """A branch has a new head."""
+
+    type: ClassVar[str] = "revision.observed.v1"
+
+    repository: str
+    url: str
+    """Without credentials."""
+    branch: str
+    revision: str
+    commits: tuple[Commit, ...] = ()
+    """Newest first, first parents, the head included; 50 at most."""
+    rewritten: bool = False
+    """The former head is no ancestor of this one."""
+
+    @property
+    def subject(self) -> str:
+        """The repository."""
+        return self.repository
+
+
+class Problem(_Value):
+    """A part of the desired state that could not be read."""
+
+    file: str
+    line: int | None = None
+    message: str
+
+
+class Container(_Value):
+    """A container and its image, as declared."""
+
+    name: str
+    image: str
+
+
+class Workload(_Value):
+    """A workload as git declares it."""
+
+    id: str
+    """`namespace:kind/name`"""
+    file: str
+    containers: tuple[Container, ...] = ()
+    policies: Mapping[str, str] = {}
+    """Without prefix: `automated`, `locked`, `locked_user`, `locked_msg`, `ignore`, `tag.<c>`"""
+    policy_digest: str = ""
+
+
+class StateDeclared(Event):
+    """What a sync declares at a revision. Said again for as long as it holds."""
+
+    type: ClassVar[str] = "state.declared.v1"
+    receiver: ClassVar[str | None] = "cluster-applier"
+
+    sync: str
+    target: str
+    repository: str
+    url: str
+    branch: str
+    paths: tuple[str, ...] = ()
+    revision: str
+    """Empty while nothing could be read yet."""
+    bundle: str
+    """The bundle's digest; the applier reads the stream until it has this one or a newer."""
+    workloads: tuple[Workload, ...] = ()
+    objects: int = 0
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """The sync."""
+        return self.sync

@@ -1,0 +1,85 @@
+"""The life of an order, and of what we depend on. The correlation id is the job's id."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from shared.contract.message import Event
+from shared.contract.updates import WorkloadResult
+
+
+class OrderAccepted(Event):
+    """The stage that owns an order has begun to work on it."""
+
+    type: ClassVar[str] = "order.accepted.v1"
+
+    order: str
+    """The order's id."""
+    about: str
+    """The subject of the order."""
+
+    @property
+    def subject(self) -> str:
+        """What the order is about."""
+        return self.about
+
+
+class OrderCompleted(Event):
+    """An order was carried out; *revision* is empty where nothing needed writing."""
+
+    type: ClassVar[str] = "order.completed.v1"
+
+    order: str
+    about: str
+    revision: str = ""
+    result: Mapping[str, WorkloadResult] = {}
+
+    @property
+    def subject(self) -> str:
+        """What the order is about."""
+        return self.about
+
+
+class OrderRejected(Event):
+    """An order was not carried out, and why, in a sentence for the person who gave it."""
+
+    type: ClassVar[str] = "order.rejected.v1"
+
+    order: str
+    about: str
+    reason: str
+
+    @property
+    def subject(self) -> str:
+        """What the order is about."""
+        return self.about
+
+
+class DependencyDown(Event):
+    """A git host, registry or API server is gone. Said once when it goes."""
+
+    type: ClassVar[str] = "dependency.down.v1"
+
+    service: str
+    dependency: str
+    reason: str
+
+    @property
+    def subject(self) -> str:
+        """The dependency."""
+        return self.dependency
+
+
+class DependencyUp(Event):
+    """A dependency is back. Said once."""
+
+    type: ClassVar[str] = "dependency.up.v1"
+
+    service: str
+    dependency: str
+    seconds: float
+    """How long it was gone."""
+
+    @property
+    def subject(self) -> str:
+        """The dependency."""
+        return self.dependency

@@ -1,0 +1,227 @@
+"""
+Setting and removing annotations in a text, where and how a person would.
+
+An existing map keeps its style and indentation; a new one follows the name (and namespace) of
+the object. The last annotation takes its map along.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from shared.manifests.layout import (
+    behind,
+    column,
+    in_front,
+    next_line,
+    on_new_lines,
+    step,
+)
+from shared.manifests.nodes import Place, child, entries, key_of, target
+from shared.manifests.splice import EditError, Splice, replace_scalar, write
+
+_FIELD = "annotations"
+_NAMES = frozenset({"name", "namespace"})
+
+Entry = tuple[Place, Place]
+
+
+def annotation_splices(
+    text: str, metadata: Place, changes: Mapping[str, str | None]
+) -> list[Splice]:
+    """
+    Return what to splice so that the annotations under *metadata* have *changes*.
+
+    Raises: EditError.
+    """
+    metadata = target(metadata)
+    found = child(metadata, _FIELD)
+    added = {key: value for key, value in changes.items() if value is not None}
+    if found is None:
+        return _insert(text, metadata, {_FIELD: added}, after=_NAMES) if added else []
+    annotations = target(found)
+    if annotations.is_scalar:  # `annotations:` with nothing, or with null
+        return _fill(text, metadata, annotations, added) if added else []
+    if not annotations.is_mapping:
+        raise EditError("metadata.annotations is no mapping")
+    return _change(text, metadata, annotations, changes)
+
+
+def _change(
+    text: str, metadata: Place, annotations: Place, changes: Mapping[str, str | None]
+) -> list[Splice]:
+    there = entries(annotations)
+    names = [key_of(key) for key, _ in there]
+    gone = [name in changes and changes[name or ""] is None for name in names]
+    fresh = {key: value for key, value in changes.items() if value is not None and key not in names}
+    if there and all(gone) and not fresh:
+        inside = entries(metadata)
+        flags = [key_of(key) == _FIELD for key, _ in inside]
+        return _remove(text, metadata, inside, flags)
+    splices = [
+        replace_scalar(text, value, wanted)
+        for (_, value), name in zip(there, names, strict=True)
+        if (wanted := changes.get(name or "")) is not None
+    ]
+    if annotations.is_flow:
+        return splices + _change_flow(text, metadata, annotations, gone, fresh)
+    splices += _remove(text, annotations, there, gone)
+    return splices + (_insert(text, annotations, fresh) if fresh else [])
+
+
+def _change_flow(
+    text: str,
+    metadata: Place,
+    annotations: Place,
+    gone: Sequence[bool],
+    fresh: Mapping[str, str],
+) -> list[Splice]:
+    there = entries(annotations)
+    if fresh and all(gone):
+        inner = ", ".join(_pairs(annotations if there else metadata, fresh))
+        start = there[0][0].start if there else annotations.content(text) + 1
+        return [Splice(start=start, end=there[-1][1].end if there else start, text=inner)]
+    splices = _remove(text, annotations, there, gone)
+    if fresh:
+        last = max(index for index, is_gone in enumerate(gone) if not is_gone)
+        inner = "".join(f", {pair}" for pair in _pairs(annotations, fresh))
+        splices.append(behind(there[last][1], inner))
+    return splices
+
+
+# --- removing ---------------------------------------------------------------------------------
+
+
+def _remove(
+    text: str, mapping: Place, there: Sequence[Entry], gone: Sequence[bool]
+) -> list[Splice]:
+    if mapping.is_flow:
+        return _remove_flow(there, gone)
+    return [
+        _remove_lines(text, entry) for entry, is_gone in zip(there, gone, strict=True) if is_gone
+    ]
+
+
+def _remove_lines(text: str, entry: Entry) -> Splice:
+    key, value = entry
+    start = text.rfind("\n", 0, key.start) + 1
+    if text[start : key.start].strip():
+        raise EditError("an annotation to remove does not stand on a line of its own")
+    return Splice(start=start, end=_end_of_entry(text, value), text="")
+
+
+def _end_of_entry(text: str, value: Place) -> int:
+    """Return where the next line starts, after the value's last character."""
+    last = value
+    while last.is_mapping and not last.is_flow and last.node.value:
+        last = entries(last)[-1][1]
+    if last.style in {"|", ">"} and text[last.end - 1] == "\n":
+        return last.end
+    return next_line(text, last.end)
+
+
+def _remove_flow(there: Sequence[Entry], gone: Sequence[bool]) -> list[Splice]:
+    splices, index = [], 0
+    while index < len(there):
+        if not gone[index]:
+            index += 1
+            continue
+        first = index
+        while index < len(there) and gone[index]:
+            index += 1
+        if index < len(there):
+            splices.append(Splice(start=there[first][0].start, end=there[index][0].start, text=""))
+        else:
+            start = there[first - 1][1].end if first else there[first][0].start
+            splices.append(Splice(start=start, end=there[-1][1].end, text=""))
+    return splices
+
+
+# --- adding -----------------------------------------------------------------------------------
+
+_Value = str | Mapping[str, str]
+
+
+def _insert(
+    text: str,
+    mapping: Place,
+    fresh: Mapping[str, _Value],
+    *,
+    after: frozenset[str] | None = None,
+) -> list[Splice]:
+    """Add entries to a mapping that has some; *after* those keys, else at its end."""
+    there = entries(mapping)
+    if not there:
+        raise EditError("metadata is empty")
+    if mapping.is_flow:
+        inner = "".join(f", {pair}" for pair in _pairs(mapping, fresh))
+        return [behind(there[-1][1], inner)]
+    indent = column(text, there[0][0])
+    lines = _lines(text, mapping, fresh, " " * indent)
+    anchor = _entry_to_follow(text, there, after)
+    if anchor is None:
+        return in_front(text, there[0][0], lines)
+    return on_new_lines(text, anchor[1].end, lines)
+
+
+def _entry_to_follow(
+    text: str, there: Sequence[Entry], names: frozenset[str] | None
+) -> Entry | None:
+    """Return the last entry of one line (of *names*, if given) that a line can follow."""
+    for key, value in reversed(there):
+        one_line = value.style not in {"|", ">"} and "\n" not in text[key.start : value.end]
+        if one_line and (names is None or key_of(key) in names):
+            return key, value
+    return None
+
+
+def _fill(text: str, metadata: Place, empty: Place, added: Mapping[str, str]) -> list[Splice]:
+    """Turn an empty `annotations:` (or one that says null) into a map."""
+    start = empty.content(text)
+    end = start if empty.is_empty else empty.end
+    if metadata.is_flow:
+        space = "" if text[start - 1] == " " else " "
+        inner = ", ".join(_pairs(metadata, added))
+        return [Splice(start=start, end=end, text=f"{space}{{{inner}}}")]
+    if not empty.is_empty:  # the space before the null goes too
+        start = len(text[:start].rstrip(" "))
+    key = next(key for key, _ in entries(metadata) if key_of(key) == _FIELD)
+    indent = " " * (column(text, key) + step(text, metadata))
+    lines = _lines(text, metadata, added, indent)
+    return [Splice(start=start, end=end, text=""), *on_new_lines(text, end, lines)]
+
+
+def _lines(text: str, near: Place, fresh: Mapping[str, _Value], indent: str) -> list[str]:
+    quote = _quote(near)
+    lines = []
+    for key, value in fresh.items():
+        if isinstance(value, str):
+            lines.append(f"{indent}{write(key)}: {write(value, style=_style(value, quote))}")
+        else:
+            deeper = indent + " " * step(text, near)
+            lines += [f"{indent}{key}:", *_lines(text, near, value, deeper)]
+    return lines
+
+
+def _pairs(near: Place, fresh: Mapping[str, _Value]) -> list[str]:
+    quote = _quote(near)
+    # JSON stays JSON: where the neighbours' keys are quoted, everything is.
+    keys = entries(near)[0][0].style if entries(near) else ""
+    pairs = []
+    for key, value in fresh.items():
+        if isinstance(value, str):
+            written = write(value, style=keys or _style(value, quote, flow=True), flow=True)
+        else:
+            written = f"{{{', '.join(_pairs(near, value))}}}"
+        pairs.append(f"{write(key, style=keys, flow=True)}: {written}")
+    return pairs
+
+
+def _style(value: str, quote: str, *, flow: bool = False) -> str:
+    """Plain where it can be, else the quotes that the neighbours use."""
+    return "" if write(value, flow=flow) == value else quote
+
+
+def _quote(near: Place) -> str:
+    for _, value in entries(near) if near.is_mapping else ():
+        if value.style in {"'", '"'}:
+            return value.style
+    return '"'

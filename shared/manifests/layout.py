@@ -1,0 +1,56 @@
+"""Where new lines go in a text, and how far they are indented: like the lines around them."""
+
+import re
+from collections.abc import Sequence
+
+from shared.manifests.nodes import Place, entries
+from shared.manifests.splice import Splice
+
+
+def on_new_lines(text: str, after: int, lines: Sequence[str]) -> list[Splice]:
+    """Put *lines* after the line of *after*."""
+    end = eol(text)
+    place = next_line(text, after)
+    if place == len(text) and not text.endswith("\n"):
+        return [Splice(start=place, end=place, text="".join(end + line for line in lines))]
+    return [Splice(start=place, end=place, text="".join(line + end for line in lines))]
+
+
+def in_front(text: str, key: Place, lines: Sequence[str]) -> list[Splice]:
+    """Put *lines* before *key*, which keeps its column."""
+    end = eol(text)
+    inner = "".join(line.lstrip(" ") + end + " " * column(text, key) for line in lines)
+    return [Splice(start=key.start, end=key.start, text=inner)]
+
+
+def behind(value: Place, inner: str) -> Splice:
+    """Put *inner* right behind *value*."""
+    return Splice(start=value.end, end=value.end, text=inner)
+
+
+def next_line(text: str, place: int) -> int:
+    """Return where the line after *place* starts."""
+    found = text.find("\n", place)
+    return len(text) if found < 0 else found + 1
+
+
+def eol(text: str) -> str:
+    """Return how lines end in *text*."""
+    first = text.find("\n")
+    return "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
+
+
+def column(text: str, key: Place) -> int:
+    """Return how far *key* is indented."""
+    start = text.rfind("\n", 0, key.start) + 1
+    return key.start - start - text.startswith("\ufeff", start)
+
+
+def step(text: str, mapping: Place) -> int:
+    """Return by how many spaces this mapping's keys are indented under their parent's."""
+    there = entries(mapping) if mapping.is_mapping else []
+    start = there[0][0].start if there else mapping.start
+    column = start - (text.rfind("\n", 0, start) + 1)
+    above = re.findall(r"^([ ]*(?:- +)*)[^\s#-]", text[: start - column], re.MULTILINE)
+    shallower = [len(indent) for indent in above if len(indent) < column]
+    return column - shallower[-1] if shallower else 2

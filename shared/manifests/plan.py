@@ -1,0 +1,220 @@
+"""
+What edits mean for a text: which values of which object, and which characters.
+
+An edit names a workload; the plan finds it among the documents (and items of lists), decides
+the wanted values, and finds their places. Proving the outcome is up to `edit`.
+"""
+
+from collections.abc import Collection, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from shared.images import ImageRef
+from shared.manifests.annotate import annotation_splices
+from shared.manifests.documents import Document, YamlError
+from shared.manifests.ids import WorkloadId, object_id
+from shared.manifests.load import items
+from shared.manifests.nodes import Place, compose, walk
+from shared.manifests.policies import policy_name, spellings
+from shared.manifests.slots import Path
+from shared.manifests.splice import EditError, Splice, replace_scalar
+from shared.manifests.workloads import slots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetImage:
+    """Give a container another image."""
+
+    workload: WorkloadId
+    container: str
+    image: ImageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotate:
+    """
+    Set annotations, or remove them (None).
+
+    Keys are whole (`fluxcd.io/automated`) or the names of policies (`automated`, `tag.web`).
+    A policy that stands under another spelling keeps that spelling; removed are all of them.
+    """
+
+    workload: WorkloadId
+    changes: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """An object in a text, and what is wanted of it."""
+
+    document: int
+    path: Path
+    value: dict[str, Any]
+    images: dict[Path, str] = field(default_factory=dict)
+    annotations: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self.images or self.annotations)
+
+    def there(self) -> dict[str, Any]:
+        """Return the annotations as they are."""
+        found = self.value["metadata"].get("annotations")
+        return found if isinstance(found, dict) else {}
+
+    def changes(self) -> dict[str, str | None]:
+        """Return the wanted annotations that are not so already."""
+        there = self.there()
+        return {key: value for key, value in self.annotations.items() if there.get(key) != value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that is wanted of a text, by object."""
+
+    documents: list[Document]
+    targets: list[tuple[WorkloadId, _Target]]
+
+    @classmethod
+    def of(cls, read: list[Document], default_namespace: str) -> Self:
+        """Return a plan that wants nothing yet."""
+        targets = []
+        for number, document in enumerate(read):
+            for path, _, value in items(document):
+                try:
+                    found = object_id(value, default_namespace=default_namespace)
+                except (ValueError, AttributeError):
+                    continue  # what has no name is nobody's target
+                target = _Target(document=number, path=path, value=value)
+                targets.append((found.workload, target))
+        return cls(documents=read, targets=targets)
+
+    def set_image(self, wanted: SetImage) -> None:
+        """
+        Want another image.
+
+        Raises: EditError.
+        """
+        target = self._find(wanted.workload)
+        named = [one for one in slots(target.value) if one.container.name == wanted.container]
+        if not named:
+            raise EditError(f"{wanted.workload} has no container {wanted.container!r}")
+        try:
+            values = named[0].values(wanted.image)
+        except ValueError as error:
+            raise EditError(f"{wanted.workload}: {error}") from error
+        target.images.update(values)
+
+    def annotate(self, wanted: Annotate) -> None:
+        """
+        Want other annotations.
+
+        Raises: EditError.
+        """
+        target = self._find(wanted.workload)
+        there = target.there()
+        for key, value in wanted.changes.items():
+            target.annotations.update(_spelt(key, value, [*there, *target.annotations]))
+
+    def splices(self, text: str) -> list[Splice]:
+        """
+        Return what to splice so that *text* has all that is wanted.
+
+        Raises: EditError.
+        """
+        found: list[Splice] = []
+        for number in sorted({one.document for _, one in self.targets if one.wanted}):
+            start, end = self._span(number, text)
+            piece = text[start:end]
+            try:
+                root = compose(piece)
+            except YamlError as error:
+                raise EditError(error.message) from error
+            for workload, target in self.targets:
+                if target.document == number:
+                    found += [
+                        Splice(start=one.start + start, end=one.end + start, text=one.text)
+                        for one in _splices(piece, root, workload, target)
+                    ]
+        return found
+
+    def expected(self) -> list[Any]:
+        """Return the values of the documents as they are to be."""
+        touched = {one.document for _, one in self.targets if one.wanted}
+        values = [
+            deepcopy(document.value) if number in touched else document.value
+            for number, document in enumerate(self.documents)
+        ]
+        for _, target in self.targets:
+            _want(_at(values[target.document], target.path), target)
+        return values
+
+    def _find(self, workload: WorkloadId) -> _Target:
+        found = [target for name, target in self.targets if workload.means(name)]
+        if len(found) == 1:
+            return found[0]
+        raise EditError(
+            f"{workload} stands {len(found)} times in the file; it must stand there once"
+            if found
+            else f"{workload} is not in the file"
+        )
+
+    def _span(self, number: int, text: str) -> tuple[int, int]:
+        """Return where a document stands, from the start of its first line."""
+        begins = [text.rfind("\n", 0, one.start) + 1 for one in self.documents]
+        begins[0] = int(text.startswith("\ufeff"))
+        return begins[number], begins[number + 1] if number + 1 < len(begins) else len(text)
+
+
+def _splices(text: str, root: Place, workload: WorkloadId, target: _Target) -> list[Splice]:
+    try:
+        found = [
+            replace_scalar(text, _find_place(root, target, path), value)
+            for path, value in target.images.items()
+            if _at(target.value, path) != value
+        ]
+        if changes := target.changes():
+            metadata = _find_place(root, target, ("metadata",))
+            found += annotation_splices(text, metadata, changes)
+    except EditError as error:
+        raise EditError(f"{workload}: {error}") from error
+    return found
+
+
+def _find_place(root: Place, target: _Target, path: Path) -> Place:
+    place = walk(root, (*target.path, *path))
+    if place is None:
+        raise EditError(f"{'.'.join(map(str, path))} has no place of its own")
+    return place
+
+
+def _spelt(key: str, value: str | None, there: Collection[str]) -> dict[str, str | None]:
+    """Return the annotations to change for one change, in the spelling that is there."""
+    policy = policy_name(key) if "/" in key else key
+    keys = spellings(policy) if policy else (key,)
+    present = [one for one in keys if one in there]
+    if value is None:
+        return dict.fromkeys(present)
+    fresh = key if "/" in key else keys[0]
+    return {present[0] if present else fresh: value}
+
+
+def _want(value: dict[str, Any], target: _Target) -> None:
+    for path, text in target.images.items():
+        _at(value, path[:-1])[path[-1]] = text
+    if not target.changes():
+        return
+    metadata = value["metadata"]
+    annotations = target.there() | target.annotations
+    annotations = {key: one for key, one in annotations.items() if one is not None}
+    if annotations:
+        metadata["annotations"] = annotations
+    elif metadata.get("annotations"):
+        del metadata["annotations"]
+
+
+def _at(value: Any, path: Path) -> Any:
+    for key in path:
+        value = value[key]
+    return value

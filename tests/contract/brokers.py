@@ -1,0 +1,128 @@
+"""Both brokers of the contract suite, with what a test needs beside the bus itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+from uuid import uuid4
+
+import aio_pika
+import aiohttp
+from yarl import URL
+
+from shared.bus import names, rabbit
+from shared.bus.client import Client
+from shared.bus.declare import declare
+from shared.bus.memory import MemoryBroker
+from shared.bus.topology import topology
+from shared.bus.transport import Packet
+
+SYNCS = [("default", "apps")]
+
+
+class BrokerUnderTest(Protocol):
+    def connect(self, source: str) -> AbstractAsyncContextManager[Client]: ...
+
+    async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None: ...
+
+    async def wait_dead(self, count: int) -> list[dict]: ...
+
+    async def lose_channel(self, queue: str) -> None: ...
+
+    async def depth(self, queue: str) -> int: ...
+
+
+class Memory:
+    def __init__(self) -> None:
+        self._broker = MemoryBroker(SYNCS)
+
+    def connect(self, source: str) -> AbstractAsyncContextManager[Client]:
+        return self._broker.connect(source)
+
+    async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None:
+        self._broker.route(Packet(exchange=exchange, key=key, id="x", headers=headers, body=body))
+
+    async def wait_dead(self, count: int) -> list[dict]:
+        dead = self._broker.queues[names.DEAD].ready
+        while len(dead) < count:
+            await asyncio.sleep(0.01)
+        return [dict(packet.headers) for packet in dead]
+
+    async def lose_channel(self, queue: str) -> None:
+        self._broker.drop_channels(queue)
+
+    async def depth(self, queue: str) -> int:
+        place = self._broker.queues[queue]
+        return len(place.ready) + len(place.active.held if place.active else [])
+
+
+class Rabbit:
+    """One virtual host of a real broker."""
+
+    def __init__(self, amqp_url: str, management_url: str) -> None:
+        self._amqp_url = amqp_url
+        self._management_url = management_url
+
+    def connect(self, source: str) -> AbstractAsyncContextManager[Client]:
+        return rabbit.connect(self._amqp_url, source=source)
+
+    async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None:
+        async with await aio_pika.connect(self._amqp_url) as connection:
+            channel = await connection.channel()
+            place = await channel.get_exchange(exchange, ensure=False)
+            await place.publish(aio_pika.Message(body, headers=headers), key)
+
+    async def wait_dead(self, count: int) -> list[dict]:
+        async with await aio_pika.connect(self._amqp_url) as connection:
+            channel = await connection.channel()
+            await channel.set_qos(100)
+            queue = await channel.get_queue(names.DEAD, ensure=False)
+            letters: asyncio.Queue = asyncio.Queue()
+            await queue.consume(letters.put)
+            return [dict((await letters.get()).headers) for _ in range(count)]
+
+    async def lose_channel(self, queue: str) -> None:
+        """Close the connection that consumes *queue*, as an operator would."""
+        for consumer in await self._get("consumers", lambda c: c["queue"]["name"] == queue):
+            name = consumer["channel_details"]["connection_name"]
+            url = URL(f"{self._management_url}/api/connections") / name
+            async with aiohttp.ClientSession(headers=self._headers()) as session:
+                await session.delete(url)
+
+    async def depth(self, queue: str) -> int:
+        async with await aio_pika.connect(self._amqp_url) as connection:
+            channel = await connection.channel()
+            found = await channel.get_queue(queue)
+            return found.declaration_result.message_count or 0
+
+    def _headers(self) -> dict[str, str]:
+        url = URL(self._amqp_url)
+        return {"Authorization": aiohttp.encode_basic_auth(url.user or "", url.password or "")}
+
+    async def _get(self, what: str, wanted: Callable[[dict], bool]) -> list[dict]:
+        """Ask until the management page's statistics, some seconds old, show what is wanted."""
+        async with aiohttp.ClientSession(headers=self._headers()) as session:
+            while True:
+                async with session.get(f"{self._management_url}/api/{what}") as answer:
+                    found = [item for item in await answer.json() if wanted(item)]
+                if found:
+                    return found
+                await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def virtual_host(amqp_url: str, management_url: str) -> AsyncIterator[Rabbit]:
+    """Make a virtual host of its own, declared, and remove it afterwards."""
+    admin = URL(amqp_url)
+    name = f"test-{uuid4().hex[:8]}"
+    auth = {"Authorization": aiohttp.encode_basic_auth(admin.user or "", admin.password or "")}
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    async with aiohttp.ClientSession(management_url, headers=auth) as session:
+        await session.put(f"/api/vhosts/{name}")
+        await session.put(f"/api/permissions/{name}/{admin.user}", json=everything)
+        url = str(admin.with_path(f"/{name}"))
+        await declare(topology(SYNCS), amqp_url=url, management_url=management_url)
+        try:
+            yield Rabbit(url, management_url)
+        finally:
+            await session.delete(f"/api/vhosts/{name}")

@@ -1,0 +1,376 @@
+"""What the bus promises, on RabbitMQ and on its twin in memory alike."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+
+from shared.bus import names
+from shared.bus.client import Client
+from shared.bus.port import Handler, NoAnswerError, Outcome, Window
+from shared.contract import (
+    Draft,
+    Envelope,
+    ImageSpec,
+    OrderAccepted,
+    OrderCompleted,
+    OrderRejected,
+    PollRequested,
+    ScanRequested,
+    TagsListed,
+    TagsQuestion,
+    UpdateRequested,
+    partition,
+)
+from shared.runtime.errors import PermanentError, TemporaryError
+from tests.contract.brokers import BrokerUnderTest
+
+REPOSITORY = "git.example.com/acme/apps#main"
+
+
+def poll(repository: str = REPOSITORY, reason: str = "tick") -> Draft:
+    return Draft(message=PollRequested(repository=repository, reason=reason))
+
+
+def order(message: str = "") -> Draft:
+    spec = ImageSpec(workloads=("<all>",), image="<all latest>")
+    update = UpdateRequested(repository=REPOSITORY, spec=spec, cause={"message": message})
+    return Draft(message=update)
+
+
+@asynccontextmanager
+async def working(
+    bus: Client, service: str, handler: Handler, window: Window | None = None
+) -> AsyncIterator[asyncio.Event]:
+    """Run a worker; it drains when the block ends or the event is set."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bus.worker(service, handler, window=window)(stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
+
+
+class Seen:
+    """A handler that notes its groups and waits until it is let go on."""
+
+    def __init__(self, outcome: Outcome | None = None) -> None:
+        self.groups: list[tuple[str, list[Envelope]]] = []
+        self.running = 0
+        self.most = 0
+        self.free = asyncio.Event()
+        self.free.set()
+        self._outcome = outcome or Outcome()
+        self._changed = asyncio.Condition()
+
+    async def __call__(self, subject: str, messages: Sequence[Envelope]) -> Outcome:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        async with self._changed:
+            self.groups.append((subject, list(messages)))
+            self._changed.notify_all()
+        try:
+            await self.free.wait()
+        finally:
+            self.running -= 1
+        return self._outcome
+
+    async def wait_messages(self, count: int) -> list[Envelope]:
+        async with asyncio.timeout(20), self._changed:
+            await self._changed.wait_for(lambda: len(self.messages) >= count)
+        return self.messages
+
+    @property
+    def messages(self) -> list[Envelope]:
+        return [message for _, group in self.groups for message in group]
+
+
+async def first(bus: Client, kind: type, count: int = 1) -> list[Envelope]:
+    """Return the first events of a kind in the log."""
+    found: list[Envelope] = []
+    async with asyncio.timeout(20), aclosing(bus.events(names.LOG)) as events:
+        async for _, envelope in events:
+            if isinstance(envelope.message, kind):
+                found.append(envelope)
+            if len(found) == count:
+                break
+    return found
+
+
+async def wait_empty(broker: BrokerUnderTest, queue: str) -> None:
+    async with asyncio.timeout(20):
+        while await broker.depth(queue):
+            await asyncio.sleep(0.02)
+
+
+async def test_messages_of_one_subject_come_in_order_and_fold_into_groups(
+    broker: BrokerUnderTest,
+) -> None:
+    async with broker.connect("/test") as bus:
+        seen = Seen()
+        seen.free.clear()
+        async with working(bus, "git-watcher", seen):
+            await bus.publish(poll(reason="0"))
+            await seen.wait_messages(1)
+            await bus.publish(*[poll(reason=str(n)) for n in range(1, 30)])
+            seen.free.set()
+            messages = await seen.wait_messages(30)
+
+    assert [m.message.reason for m in messages] == [str(n) for n in range(30)]
+    assert len(seen.groups) < 30
+
+
+async def test_subjects_run_side_by_side_and_each_serially(broker: BrokerUnderTest) -> None:
+    async with broker.connect("/test") as bus:
+        seen = Seen()
+        seen.free.clear()
+        async with working(bus, "git-watcher", seen):
+            for repository in ("a#main", "b#main", "c#main"):
+                await bus.publish(poll(repository), poll(repository))
+            await seen.wait_messages(3)
+            async with asyncio.timeout(5):
+                while seen.running < 3:
+                    await asyncio.sleep(0.01)
+            assert seen.most == 3
+            seen.free.set()
+            await seen.wait_messages(6)
+
+
+async def test_results_are_in_the_log_before_the_message_is_gone(broker: BrokerUnderTest) -> None:
+    async with broker.connect("/test") as bus:
+
+        async def handler(subject: str, messages: Sequence[Envelope]) -> Outcome:
+            done = OrderCompleted(order="o", about=subject, revision="abc")
+            return Outcome(events=(Draft(message=done, cause=messages[0]),))
+
+        async with working(bus, "git-watcher", handler):
+            await bus.publish(poll())
+            (told,) = await first(bus, OrderCompleted)
+            await wait_empty(broker, names.queue("git-watcher", partition(REPOSITORY)))
+
+    assert told.message.revision == "abc"
+    assert told.causationid != told.id
+
+
+async def test_an_order_is_accepted_and_then_completed(broker: BrokerUnderTest) -> None:
+    async with broker.connect("/test") as bus, working(bus, "repo-writer", Seen()):
+        await bus.publish(Draft(message=order().message, correlationid="job-1"))
+        (accepted,) = await first(bus, OrderAccepted)
+        (completed,) = await first(bus, OrderCompleted)
+
+    assert accepted.correlationid == completed.correlationid == "job-1"
+    assert completed.message.order == accepted.message.order
+
+
+async def test_an_order_that_cannot_be_done_is_rejected_with_the_reason(
+    broker: BrokerUnderTest,
+) -> None:
+    async def handler(*_: object) -> Outcome:
+        raise PermanentError("the repository is read-only")
+
+    async with broker.connect("/test") as bus, working(bus, "repo-writer", handler):
+        await bus.publish(order())
+        (rejected,) = await first(bus, OrderRejected)
+
+    assert rejected.message.reason == "the repository is read-only"
+
+
+async def test_one_bad_message_of_a_group_spoils_only_itself(broker: BrokerUnderTest) -> None:
+    done = []
+
+    async def handler(_: str, messages: Sequence[Envelope]) -> Outcome:
+        if any(m.message.reason == "bad" for m in messages):
+            raise PermanentError("bad reason")
+        done.extend(m.message.reason for m in messages)
+        return Outcome()
+
+    async with broker.connect("/test") as bus:
+        await bus.publish(poll(reason="1"), poll(reason="bad"), poll(reason="2"))
+        async with working(bus, "git-watcher", handler):
+            (letter,) = await broker.wait_dead(1)
+            await wait_empty(broker, names.queue("git-watcher", partition(REPOSITORY)))
+
+    assert done == ["1", "2"]
+    assert letter["flux-reason"] == "bad reason"
+    assert letter["flux-queue"] == names.queue("git-watcher", partition(REPOSITORY))
+
+
+async def test_a_bug_is_tried_again_and_then_buried_with_its_trace(
+    broker: BrokerUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.bus.settle.TRIES", (0.0, 0.01, 0.02))
+    tries = []
+
+    async def handler(*_: object) -> Outcome:
+        tries.append(1)
+        raise ZeroDivisionError("oops")
+
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", handler):
+        await bus.publish(poll())
+        (letter,) = await broker.wait_dead(1)
+
+    assert len(tries) == 3
+    assert letter["flux-reason"] == "ZeroDivisionError: oops"
+    assert "handler" in letter["flux-trace"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [({}, b"garbage"), ({"cloudEvents:type": "poll.requested.v1"}, b'{"repository'), ({}, b"")],
+)
+async def test_garbage_is_buried_at_once_and_the_rest_goes_on(
+    broker: BrokerUnderTest, headers: dict, body: bytes
+) -> None:
+    seen = Seen()
+    key = names.routing_key(poll().message)
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", seen):
+        await broker.inject(names.COMMANDS, key, headers, body)
+        await bus.publish(poll())
+        (letter,) = await broker.wait_dead(1)
+        await seen.wait_messages(1)
+
+    assert letter["flux-reason"]
+
+
+async def test_a_dependency_that_is_down_is_told_once_and_the_work_resumes(
+    broker: BrokerUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.bus.outages.FIRST_DELAY", 0.02)
+    down, seen = [True], Seen()
+    log = []
+
+    async def handler(subject: str, messages: Sequence[Envelope]) -> Outcome:
+        log.append(len(messages))
+        if down[0] and len(log) < 4:
+            raise TemporaryError("git host git.example.com", "connection refused")
+        return await seen(subject, messages)
+
+    async with broker.connect("/git-watcher/1") as bus:
+        async with working(bus, "git-watcher", handler):
+            await bus.publish(poll(reason="kept"))
+            (message,) = await seen.wait_messages(1)
+            await wait_empty(broker, names.queue("git-watcher", partition(REPOSITORY)))
+        told = [e.type for e in await every(bus)]
+
+    assert message.message.reason == "kept"
+    assert told.count("dependency.down.v1") == told.count("dependency.up.v1") == 1
+    assert not bus.problems()
+
+
+async def every(bus: Client) -> list[Envelope]:
+    """Return what the log holds up to now."""
+    await bus.publish(Draft(message=OrderAccepted(order="end", about="end")))
+    found = []
+    async with asyncio.timeout(20), aclosing(bus.events(names.LOG)) as events:
+        async for _, envelope in events:
+            if getattr(envelope.message, "order", "") == "end":
+                break
+            found.append(envelope)
+    return found
+
+
+async def test_a_window_gathers_until_it_is_quiet(broker: BrokerUnderTest) -> None:
+    seen = Seen()
+    window = Window(quiet=0.2, max_wait=5, at_once=(UpdateRequested,))
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", seen, window):
+        for n in range(5):
+            await bus.publish(poll(reason=str(n)))
+            await asyncio.sleep(0.02)
+        await seen.wait_messages(5)
+
+    assert len(seen.groups) == 1
+
+
+async def test_a_window_closes_at_once_for_a_persons_order(broker: BrokerUnderTest) -> None:
+    seen = Seen()
+    window = Window(quiet=60, max_wait=60, at_once=(UpdateRequested,))
+    async with broker.connect("/test") as bus, working(bus, "repo-writer", seen, window):
+        await bus.publish(order())
+        await seen.wait_messages(1)
+
+
+async def test_a_message_in_hand_is_finished_on_stop(broker: BrokerUnderTest) -> None:
+    seen = Seen()
+    seen.free.clear()
+    queue = names.queue("git-watcher", partition(REPOSITORY))
+    async with broker.connect("/test") as bus:
+        async with working(bus, "git-watcher", seen) as stop:
+            await bus.publish(poll())
+            await seen.wait_messages(1)
+            await bus.publish(poll(reason="later"))
+            stop.set()
+            await asyncio.sleep(0.05)
+            assert seen.running == 1
+            seen.free.set()
+        assert len(seen.messages) == 1
+        async with working(bus, "git-watcher", seen):
+            messages = await seen.wait_messages(2)
+            await wait_empty(broker, queue)
+
+    assert messages[1].message.reason == "later"
+
+
+async def test_losing_the_channel_cancels_its_work_and_brings_it_again(
+    broker: BrokerUnderTest,
+) -> None:
+    seen = Seen()
+    seen.free.clear()
+    queue = names.queue("git-watcher", partition(REPOSITORY))
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", seen):
+        await bus.publish(poll())
+        await seen.wait_messages(1)
+        await broker.lose_channel(queue)
+        again = await seen.wait_messages(2)
+        assert seen.running == 1
+        seen.free.set()
+        await wait_empty(broker, queue)
+
+    assert again[0].id == again[1].id
+
+
+async def test_a_question_is_answered_or_times_out_with_a_sentence(
+    broker: BrokerUnderTest,
+) -> None:
+    async def answer(subject: str, messages: Sequence[Envelope]) -> Outcome:
+        return Outcome(
+            events=tuple(Draft(message=TagsListed(image=subject), cause=m) for m in messages)
+        )
+
+    question = TagsQuestion(image="ghcr.io/acme/web")
+    async with broker.connect("/test") as bus:
+        with pytest.raises(NoAnswerError, match="is registry-scanner running"):
+            await bus.ask(question, timeout=0.2)
+        async with working(bus, "registry-scanner", answer):
+            assert await bus.ask(question, timeout=10) == TagsListed(image="ghcr.io/acme/web")
+
+
+async def test_a_stream_is_read_from_an_offset_and_then_live(broker: BrokerUnderTest) -> None:
+    async with broker.connect("/test") as bus:
+        await bus.append("default.apps", [({"part": str(n)}, b"x") for n in range(5)])
+        async with asyncio.timeout(10), aclosing(bus.read("flux.state.default.apps")) as records:
+            found = [await anext(records) for _ in range(5)]
+            await bus.append("default.apps", [({"part": "5"}, b"y")])
+            found.append(await anext(records))
+        async with (
+            asyncio.timeout(10),
+            aclosing(bus.read("flux.state.default.apps", found[3].offset)) as records,
+        ):
+            again = await anext(records)
+
+    assert [record.headers["part"] for record in found] == list("012345")
+    assert again.offset == found[3].offset
+
+
+async def test_the_standby_takes_over_when_the_active_one_leaves(broker: BrokerUnderTest) -> None:
+    one, two = Seen(), Seen()
+    async with broker.connect("/a") as first_bus, broker.connect("/b") as second_bus:
+        async with working(first_bus, "registry-scanner", one):
+            await first_bus.publish(Draft(message=ScanRequested(image="a")))
+            await one.wait_messages(1)
+            async with working(second_bus, "registry-scanner", two) as stop_two:
+                assert not stop_two.is_set()
+        async with working(second_bus, "registry-scanner", two):
+            await first_bus.publish(Draft(message=ScanRequested(image="a")))
+            await two.wait_messages(1)

@@ -1,0 +1,148 @@
+"""Edits change what they name and no other byte; where they can't, they say so."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.images import ImageRef
+from shared.manifests import (
+    Annotate,
+    EditError,
+    SetImage,
+    WorkloadId,
+    annotate,
+    edit,
+    load,
+    set_image,
+)
+from shared.manifests.documents import documents
+
+CASES = sorted((Path(__file__).parents[2] / "testdata" / "edits").iterdir())
+
+
+def read(path: Path) -> str:
+    return path.read_bytes().decode()  # read_text would translate line ends
+
+
+def parsed(one: dict) -> SetImage | Annotate:
+    workload = WorkloadId.parse(one["workload"])
+    if "image" in one:
+        image = ImageRef.parse(one["image"])
+        return SetImage(workload=workload, container=one["container"], image=image)
+    return Annotate(workload=workload, changes=one["annotations"])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_golden_case(case: Path) -> None:
+    wanted = json.loads((case / "edit.json").read_text())
+    edits = [parsed(one) for one in wanted["edits"]]
+    namespace = wanted.get("default_namespace", "default")
+    after = edit(read(case / "before.yaml"), edits, default_namespace=namespace)
+    assert after == read(case / "after.yaml")
+    assert edit(after, edits, default_namespace=namespace) == after
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: p
+spec:
+  containers:
+  - name: c
+    image: {image}
+  - name: d
+    image: {other}
+"""
+ID = "default:pod/p"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (POD.format(image="&x a:1", other="*x"), "shared by an anchor"),
+        (POD.format(image="a:1", other="b:1").replace("name: c", "name: e"), "no container 'c'"),
+        (POD.format(image="a:1", other="b:1").replace("name: p", "name: q"), "is not in the file"),
+        (2 * ("---\n" + POD.format(image="a:1", other="b:1")), "stands 2 times"),
+        (POD.format(image="[", other="b:1"), "line 9: not valid YAML"),
+        (POD.format(image="|\n      a:1", other="b:1"), "more than was asked"),
+    ],
+)
+def test_what_cannot_be_done_is_told(text: str, why: str) -> None:
+    with pytest.raises(EditError, match=why):
+        set_image(text, ID, "c", "a:2")
+
+
+def test_a_shared_anchor_is_edited_when_all_who_share_it_want_the_same() -> None:
+    text = POD.format(image="&x a:1", other="*x")
+    edits = [
+        SetImage(workload=WorkloadId.parse(ID), container=name, image=ImageRef.parse("a:2"))
+        for name in ("c", "d")
+    ]
+    after = edit(text, edits)
+    images = [one["image"] for one in documents(after)[0].value["spec"]["containers"]]
+    assert images == ["a:2", "a:2"]
+
+
+def test_a_release_whose_registry_has_a_field_needs_a_registry() -> None:
+    text = """\
+apiVersion: helm.fluxcd.io/v1
+kind: HelmRelease
+metadata: {name: r}
+spec: {values: {image: {registry: ghcr.io, repository: a/b, tag: v1}}}
+"""
+    with pytest.raises(EditError, match="names no registry"):
+        set_image(text, "default:helmrelease/r", "chart-image", "a/b:v2")
+
+
+def test_the_later_edit_wins() -> None:
+    text = POD.format(image="a:1", other="b:1")
+    workload = WorkloadId.parse(ID)
+    there_and_back = [
+        Annotate(workload=workload, changes={"automated": "true"}),
+        Annotate(workload=workload, changes={"automated": None}),
+    ]
+    assert edit(text, there_and_back) == text
+
+
+tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
+quotes = st.sampled_from(["{}", "'{}'", '"{}"', "!!str {}", "&a {}", "{}   # c", ">-\n      {}"])
+noise = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")))
+
+
+@given(old=tags, new=tags, quote=quotes, comment=noise, eol=st.sampled_from(["\n", "\r\n"]))
+def test_an_image_edit_changes_that_value_alone(
+    old: str, new: str, quote: str, comment: str, eol: str
+) -> None:
+    comment = comment.replace("\ufeff", "").replace("\ufffe", "").replace("\uffff", "")
+    head, tail = f"# {comment}\n", f"  # {comment}\n---\nkind: x\n"
+    text = head + POD.format(image=quote.format(f"acme/web:{old}"), other="acme/web:keep") + tail
+    text = text.replace("\n", eol)
+    after = set_image(text, ID, "c", f"acme/web:{new}")
+    assert after == text.replace(f"acme/web:{old}", f"acme/web:{new}", 1)
+
+
+@given(key=st.from_regex(r"[a-z]{1,9}", fullmatch=True), value=st.text())
+def test_any_text_is_an_annotation(key: str, value: str) -> None:
+    text = POD.format(image="a:1", other="b:1")
+    try:
+        after = annotate(text, ID, {key: value})
+    except EditError:
+        assert any(0xD800 <= ord(one) <= 0xDFFF for one in value)
+        return
+    there = load(after, file="f").objects[0].object["metadata"]["annotations"]
+    assert there == {f"fluxcd.io/{key}": value}
+    assert annotate(after, ID, {key: None}) == text
+
+
+@given(
+    value=st.one_of(st.text(max_size=12), st.from_regex(r"[0-9xoeEb._:+-]{1,9}", fullmatch=True))
+)
+def test_an_annotation_in_braces_is_the_text_it_was(value: str) -> None:
+    text = "{apiVersion: v1, kind: Pod, metadata: {name: p}}\n"
+    after = annotate(text, ID, {"x": value})
+    there = load(after, file="f").objects[0].object["metadata"]["annotations"]
+    assert there == {"fluxcd.io/x": value}

@@ -1,0 +1,144 @@
+"""Names, containers and policies of objects, in Flux v1's words."""
+
+from typing import Any
+
+import pytest
+
+from shared.manifests import ObjectId, Policies, WorkloadId, containers, is_workload, load
+
+
+@pytest.mark.parametrize(
+    ("text", "workload"),
+    [
+        ("apps/Deployment shop/web", "shop:deployment/web"),
+        ("Service shop/web", "shop:service/web"),
+        ("Namespace shop", "<cluster>:namespace/shop"),
+        ("rbac.authorization.k8s.io/ClusterRole system:x", "<cluster>:clusterrole/system:x"),
+    ],
+)
+def test_ids_are_read_as_they_are_written(text: str, workload: str) -> None:
+    found = ObjectId.parse(text)
+    assert str(found) == text
+    assert str(found.workload) == workload
+    assert WorkloadId.parse(workload) == found.workload
+
+
+def test_the_old_form_means_every_kind() -> None:
+    old = WorkloadId.parse("shop/web")
+    assert str(old) == "shop/web"
+    assert old.means(WorkloadId.parse("shop:Deployment/web"))
+    assert not old.means(WorkloadId.parse("other:deployment/web"))
+    completed = WorkloadId.parse("Deployment/web", default_namespace="shop")
+    assert str(completed) == "shop:deployment/web"
+
+
+@pytest.mark.parametrize("text", ["", "web", "a:b", "a:b/c/d", "<x>:b/c"])
+def test_a_bad_id_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no workload id like"):
+        WorkloadId.parse(text)
+
+
+POD = {
+    "containers": [{"name": "a", "image": "x:1"}, {"name": "none"}, "odd", {"image": "y"}],
+    "initContainers": [{"name": "i", "image": "z:1"}],
+}
+TEMPLATE = {"template": {"spec": POD}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Pod", POD),
+        ("CronJob", {"jobTemplate": {"spec": TEMPLATE}}),
+        *(
+            (kind, TEMPLATE)
+            for kind in ("Deployment", "DaemonSet", "StatefulSet", "Job", "ReplicaSet")
+        ),
+        ("ReplicationController", TEMPLATE),
+    ],
+)
+def test_containers_come_before_init_containers(kind: str, spec: Any) -> None:
+    value = {"kind": kind, "spec": spec}
+    found = [(one.name, one.image, one.init) for one in containers(value)]
+    assert found == [("a", "x:1", False), ("i", "z:1", True)]
+    assert is_workload(value)
+
+
+@pytest.mark.parametrize("spec", [None, [], "x", {"template": None}, {"template": {"spec": 5}}])
+def test_a_broken_workload_has_no_containers(spec: Any) -> None:
+    assert containers({"kind": "Deployment", "spec": spec}) == ()
+    assert containers({"kind": "HelmRelease", "spec": spec}) == ()
+
+
+def test_a_release_has_the_images_of_its_values() -> None:
+    text = """\
+apiVersion: helm.fluxcd.io/v1
+kind: HelmRelease
+metadata:
+  name: r
+  annotations:
+    repository.fluxcd.io/deep: p.q.repo
+    tag.fluxcd.io/deep: p.q.tag
+    registry.fluxcd.io/lost: nowhere
+    repository.fluxcd.io/lost: p.q.repo
+spec:
+  values:
+    zeta: {image: a/z, tag: v1, registry: ghcr.io}
+    beta: {image: {repository: a/b, tag: "1"}}
+    gamma: {image: {repository: a/g, tag: 1.10}}
+    image: {repository: top, registry: quay.io}
+    other: {image: [1]}
+    p: {q: {repo: deep/er, tag: v2}}
+"""
+    (one,) = load(text, file="f").objects
+    assert [(found.name, found.image) for found in containers(one.object)] == [
+        ("chart-image", "quay.io/top"),
+        ("beta", "a/b:1"),
+        ("deep", "deep/er:v2"),
+        ("gamma", "a/g"),
+        ("zeta", "ghcr.io/a/z:v1"),
+    ]
+
+
+def test_policies_are_read_under_all_spellings() -> None:
+    policies = Policies.from_annotations(
+        {
+            "fluxcd.io/automated": "true",
+            "flux.weave.works/locked": "true",
+            "flux.weave.works/locked_user": "Flux <user@example.com>",
+            "fluxcd.io/locked_msg": "why",
+            "filter.fluxcd.io/web": "semver:~1",
+            "flux.weave.works/tag.web": "glob:old-*",
+            "fluxcd.io/tag.side": "regexp:(",
+            "example.com/other": "x",
+        }
+    )
+    assert policies.automated
+    assert policies.locked
+    assert not policies.ignored
+    assert (policies.locked_user, policies.locked_message) == ("Flux <user@example.com>", "why")
+    assert str(policies.tag_policy("web")) == "semver:~1"
+    assert policies.tag_pattern("more") == "glob:*"
+    assert [one[:20] for one in policies.problems(["web", "side"])] == ["regexp:( matches no "]
+
+
+@pytest.mark.parametrize("value", ["True", "yes", "1", "", "false", "sync_only"])
+def test_a_policy_is_on_only_if_it_says_true(value: str) -> None:
+    policies = Policies.from_annotations({f"fluxcd.io/{p}": value for p in ("automated", "ignore")})
+    assert not policies.automated
+    assert not policies.ignored
+    assert policies.sync_only == (value == "sync_only")
+
+
+def test_the_fingerprint_is_of_the_meaning() -> None:
+    one = Policies.from_annotations({"filter.fluxcd.io/c": "x", "fluxcd.io/automated": "true"})
+    same = Policies.from_annotations({"fluxcd.io/automated": "true", "fluxcd.io/tag.c": "x"})
+    other = Policies.from_annotations({"fluxcd.io/automated": "true", "fluxcd.io/tag.c": "y"})
+    assert one.digest() == same.digest()
+    assert one.digest() != other.digest()
+
+
+def test_annotations_that_are_no_strings_mean_nothing() -> None:
+    value = {"metadata": {"annotations": {"fluxcd.io/automated": True}}}
+    assert not Policies.of(value).automated
+    assert not Policies.of({"metadata": None}).automated
