@@ -22,6 +22,7 @@ from sandbox.git_server import Repository
 from sandbox.ports import free_port
 from sandbox.process import Child
 from sandbox.progress import Say, to_stderr
+from sandbox.virtual_host import virtual_host
 
 SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
 
@@ -31,9 +32,12 @@ READY_TIMEOUT = 60.0
 class Installation:
     """The five services on one configuration; each can be killed and started again."""
 
-    def __init__(self, directory: Path, place: Everything, config: Mapping[str, object]) -> None:
+    def __init__(
+        self, directory: Path, place: Everything, amqp_url: str, config: Mapping[str, object]
+    ) -> None:
         self.directory = directory
         self.place = place
+        self.amqp_url = amqp_url
         self.config_file = directory / "flux.yaml"
         self.children: dict[str, Child] = {}
         self.ports = {service: free_port() for service in SERVICES}
@@ -63,7 +67,7 @@ class Installation:
         """The environment of the services; the broker's address holds a password."""
         return {
             **os.environ,
-            "AMQP_URL": self.place.broker.amqp_url,
+            "AMQP_URL": self.amqp_url,
             "GIT_PASSWORD": self.place.git.password,
         }
 
@@ -133,9 +137,10 @@ async def installation(
     say: Say = to_stderr,
 ) -> AsyncIterator[Installation]:
     """Run all five services on *place* for the length of the block."""
-    flux = Installation(directory, place, config)
-    await flux.configure()
     async with AsyncExitStack() as stack:
+        amqp_url = await stack.enter_async_context(virtual_host(place.broker))
+        flux = Installation(directory, place, amqp_url, config)
+        await flux.configure()
         stack.push_async_callback(flux.stop)
         say(f"starting {', '.join(SERVICES)}, each as its own process")
         await flux.start()

@@ -4,23 +4,24 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-from shared.git.identity import directory_name
-from shared.git.mirror import Mirror
-from shared.runtime.health import Health
-
 from services.repo_writer import handlers
 from services.repo_writer.git_repo import GitRepo
 from services.repo_writer.registry import ScannerRegistry
 from services.repo_writer.settings import Settings
 from shared.bus.port import Bus, Worker
 from shared.config.model import Config
+from shared.git import transport
+from shared.git.identity import directory_name
+from shared.git.mirror import Mirror
 from shared.runtime import service
+from shared.runtime.health import Health
 
 
 @asynccontextmanager
 async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mapping[str, Worker]]:
     """Yield the workers of repo-writer."""
     settings = Settings.of(config)
+    transport.configure(settings.state_dir / "home", (sync.git for sync in config.syncs))
     repos = {
         name: GitRepo(
             await Mirror.open(settings.state_dir / directory_name(name), repository.git), repository

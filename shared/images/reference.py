@@ -24,6 +24,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,}")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST_NAME = 255
+_LONGEST = 1024
 
 
 class InvalidReferenceError(ValueError):
@@ -53,6 +54,10 @@ class ImageRef:
 
         Raises: InvalidReferenceError.
         """
+        if len(text) > _LONGEST:
+            raise InvalidReferenceError(
+                f"{text[:80]}...", f"it is longer than {_LONGEST} characters"
+            )
         rest, at, digest = text.partition("@")
         name, tag = _split_tag(rest)
         domain, path = _split_domain(name)

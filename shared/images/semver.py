@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 _UINT64 = 2**64
+_LONGEST = 256  # twice the longest tag; Python refuses to read very long numbers
 LABELS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
 """Prerelease or build metadata, as a regular expression."""
 
@@ -33,7 +34,7 @@ class Version:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Read a version; None if it is none."""
-        found = _VERSION.fullmatch(text)
+        found = _VERSION.fullmatch(text) if len(text) <= _LONGEST else None
         if not found:
             return None
         major, minor, patch = (int(number or 0) for number in found.group(1, 2, 3))

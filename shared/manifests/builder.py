@@ -130,7 +130,7 @@ class Builder:
             raise YamlError(line, f"the alias *{event.anchor} stands inside its own anchor")
         self._count += size
         self._expanded += size
-        if False:
+        if self._expanded > MAX_EXPANDED:
             message = f"its aliases expand to more than {MAX_EXPANDED:,} values"
             raise YamlError(line, message)
         self._check_depth(len(self._stack) + height, event)

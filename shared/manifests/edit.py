@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests.documents import Document, YamlError, documents
-from shared.manifests.ids import WorkloadId
+from shared.manifests.ids import BUILT_IN_CLUSTER_KINDS, ClusterKinds, WorkloadId
 from shared.manifests.plan import Annotate, Plan, SetImage
 from shared.manifests.splice import EditError, apply
 
@@ -23,14 +23,20 @@ __all__ = ["Annotate", "Edit", "EditError", "SetImage", "annotate", "edit", "set
 Edit = SetImage | Annotate
 
 
-def edit(text: str, edits: Iterable[Edit], *, default_namespace: str = "default") -> str:
+def edit(
+    text: str,
+    edits: Iterable[Edit],
+    *,
+    default_namespace: str = "default",
+    cluster_kinds: ClusterKinds = BUILT_IN_CLUSTER_KINDS,
+) -> str:
     """
     Make all *edits* to *text*; the later one wins where two say different things.
 
     Raises: EditError, and then nothing was changed.
     """
     before = _read(text)
-    plan = Plan.of(before, default_namespace)
+    plan = Plan.of(before, default_namespace, cluster_kinds)
     for one in edits:
         if isinstance(one, SetImage):
             plan.set_image(one)

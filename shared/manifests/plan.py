@@ -13,7 +13,7 @@ from typing import Any, Self
 from shared.images import ImageRef
 from shared.manifests.annotate import annotation_splices
 from shared.manifests.documents import Document, YamlError
-from shared.manifests.ids import WorkloadId, object_id
+from shared.manifests.ids import ClusterKinds, WorkloadId, object_id
 from shared.manifests.load import items
 from shared.manifests.nodes import Place, compose, walk
 from shared.manifests.policies import policy_name, spellings
@@ -77,14 +77,18 @@ class Plan:
     targets: list[tuple[WorkloadId, _Target]]
 
     @classmethod
-    def of(cls, read: list[Document], default_namespace: str) -> Self:
+    def of(cls, read: list[Document], default_namespace: str, cluster_kinds: ClusterKinds) -> Self:
         """Return a plan that wants nothing yet."""
         targets = []
         for number, document in enumerate(read):
             for path, _, value in items(document):
+                if not isinstance(value, dict):
+                    continue
                 try:
-                    found = object_id(value, default_namespace=default_namespace)
-                except (ValueError, AttributeError):
+                    found = object_id(
+                        value, default_namespace=default_namespace, cluster_kinds=cluster_kinds
+                    )
+                except ValueError:
                     continue  # what has no name is nobody's target
                 target = _Target(document=number, path=path, value=value)
                 targets.append((found.workload, target))

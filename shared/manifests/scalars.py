@@ -29,6 +29,7 @@ _INT = re.compile(
 _FLOAT = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][+-]?[0-9]+)?")
 _TAG = "tag:yaml.org,2002:"
 _INT64 = 2**63
+_LONGEST_INT = 100  # in characters; Python refuses to read very long ones
 
 
 class ScalarError(ValueError):
@@ -92,7 +93,7 @@ def _binary(text: str) -> str:
 
 def _number(text: str) -> Scalar:
     digits = text.replace("_", "")
-    if text[0] != "." and (found := _INT.fullmatch(digits)):
+    if len(digits) <= _LONGEST_INT and (found := _INT.fullmatch(digits)):
         whole = _integer(found)
         if -_INT64 <= whole < _INT64:
             return whole

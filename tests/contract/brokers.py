@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
-from uuid import uuid4
 
 import aio_pika
 import aiohttp
 from yarl import URL
 
+from sandbox.broker import Broker
+from sandbox.virtual_host import virtual_host
 from shared.bus import names, rabbit
 from shared.bus.client import Client
 from shared.bus.declare import declare
@@ -111,18 +112,8 @@ class Rabbit:
 
 
 @asynccontextmanager
-async def virtual_host(amqp_url: str, management_url: str) -> AsyncIterator[Rabbit]:
-    """Make a virtual host of its own, declared, and remove it afterwards."""
-    admin = URL(amqp_url)
-    name = f"test-{uuid4().hex[:8]}"
-    auth = {"Authorization": aiohttp.encode_basic_auth(admin.user or "", admin.password or "")}
-    everything = {"configure": ".*", "write": ".*", "read": ".*"}
-    async with aiohttp.ClientSession(management_url, headers=auth) as session:
-        await session.put(f"/api/vhosts/{name}")
-        await session.put(f"/api/permissions/{name}/{admin.user}", json=everything)
-        url = str(admin.with_path(f"/{name}"))
-        await declare(topology(SYNCS), amqp_url=url, management_url=management_url)
-        try:
-            yield Rabbit(url, management_url)
-        finally:
-            await session.delete(f"/api/vhosts/{name}")
+async def declared_on(node: Broker) -> AsyncIterator[Rabbit]:
+    """Declare the topology on a virtual host of its own."""
+    async with virtual_host(node, "test") as url:
+        await declare(topology(SYNCS), amqp_url=url, management_url=node.management_url)
+        yield Rabbit(url, node.management_url)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from sandbox.broker import Broker, rabbitmq
-from tests.contract.brokers import BrokerUnderTest, Memory, virtual_host
+from tests.contract.brokers import BrokerUnderTest, Memory, declared_on
 
 Node = Callable[[], Awaitable[Broker]]
 
@@ -31,6 +31,5 @@ async def broker(request: pytest.FixtureRequest, node: Node) -> AsyncIterator[Br
     if request.param == "memory":
         yield Memory()
         return
-    real = await node()
-    async with virtual_host(real.amqp_url, real.management_url) as rabbit:
+    async with declared_on(await node()) as rabbit:
         yield rabbit

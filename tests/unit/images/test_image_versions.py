@@ -35,3 +35,8 @@ def test_versions_have_the_order_of_the_original() -> None:
 def test_a_range_that_would_backtrack_is_refused_at_once() -> None:
     with pytest.raises(InvalidConstraintError):
         Constraint.parse("1" * 50_000 + "!")
+
+
+def test_a_number_too_long_for_a_machine_is_no_version() -> None:
+    assert Version.parse("1" * 5_000) is None
+    assert Version.parse("18446744073709551616") is None

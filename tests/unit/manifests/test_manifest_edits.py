@@ -87,6 +87,18 @@ def test_a_shared_anchor_is_edited_when_all_who_share_it_want_the_same() -> None
     assert images == ["a:2", "a:2"]
 
 
+def test_an_image_that_only_a_merge_brings_is_refused() -> None:
+    text = """\
+x-base: &base {name: c, image: a:1}
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec: {containers: [{<<: *base, args: []}]}
+"""
+    with pytest.raises(EditError, match="more than was asked"):
+        set_image(text, ID, "c", "a:2")
+
+
 def test_a_release_whose_registry_has_a_field_needs_a_registry() -> None:
     text = """\
 apiVersion: helm.fluxcd.io/v1
@@ -96,6 +108,15 @@ spec: {values: {image: {registry: ghcr.io, repository: a/b, tag: v1}}}
 """
     with pytest.raises(EditError, match="names no registry"):
         set_image(text, "default:helmrelease/r", "chart-image", "a/b:v2")
+
+
+def test_a_cluster_scoped_object_is_found_without_namespace() -> None:
+    text = "apiVersion: acme.io/v1\nkind: Zone\nmetadata:\n  name: eu\n"
+    wanted = Annotate(workload=WorkloadId.parse("<cluster>:zone/eu"), changes={"ignore": "true"})
+    with pytest.raises(EditError, match="is not in the file"):
+        edit(text, [wanted])
+    after = edit(text, [wanted], cluster_kinds=frozenset({("acme.io", "Zone")}))
+    assert after == text + '  annotations:\n    fluxcd.io/ignore: "true"\n'
 
 
 def test_the_later_edit_wins() -> None:

@@ -132,6 +132,11 @@ def test_what_is_wrong_is_told_with_its_place(text: str, line: int | None, messa
     assert message in problem.message
 
 
+def test_a_number_too_long_for_a_machine_is_a_text() -> None:
+    for digits in ("9" * 5_000, "0x" + "f" * 5_000, "1" * 5_000 + ".5"):
+        assert documents(f"k: {digits}\n")[0].value == {"k": digits}
+
+
 def test_bytes_that_are_no_text_are_told() -> None:
     (problem,) = load(b"kind: A\nb: \xff\n", file="f").problems
     assert str(problem) == "f:2: the file is not UTF-8 text"

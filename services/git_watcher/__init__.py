@@ -1,0 +1,6 @@
+"""
+Observes branches, and says what their syncs declare.
+
+In: poll.requested (signals), update.pushed, head.question. Out: revision.observed, state.declared,
+bundles, head.told. Read `handlers` for what a poll does, `domain.render` for what files mean.
+"""

@@ -1,0 +1,181 @@
+"""One branch and what its syncs declare: renders what changed, remembers what was said."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from services.git_watcher.domain import render, select
+from services.git_watcher.domain.desired import set_name
+from services.git_watcher.domain.render import File, Rendered
+from services.git_watcher.ports import Mirror
+from services.git_watcher.settings import SyncSettings
+from shared.bundle.format import Bundle, Header, pack
+from shared.contract import Commit, Problem, RevisionObserved, StateDeclared
+from shared.runtime.errors import PermanentError
+
+logger = structlog.get_logger(__name__)
+
+SLICE = 40
+"""Files that are read in one go in a thread, so that the event loop gets its turns."""
+ANCESTORS = 200
+COMMITS = 50
+
+PARSED = Counter("flux_git_watcher_files_parsed_total", "Files read and parsed")
+RENDER = Histogram("flux_git_watcher_render_seconds", "Time to render one sync")
+
+Key = tuple[str, str]
+"""Path and blob."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Declaration:
+    """What a sync declares at a revision, ready to be said."""
+
+    state: StateDeclared
+    bundle: Bundle
+    config: str
+    """The digest of the settings that it was rendered with."""
+    said: float = float("-inf")
+    """When it was said last; of the monotonic clock."""
+
+
+class Branch:
+    """A branch of a repository with its syncs."""
+
+    def __init__(self, repository: str, mirror: Mirror, syncs: Sequence[SyncSettings]) -> None:
+        self.repository = repository
+        self.mirror = mirror
+        self.syncs = tuple(syncs)
+        self._files: dict[str, dict[Key, File]] = {}
+        self._declared: dict[str, Declaration] = {}
+
+    async def declare(self, sync: SyncSettings, revision: str) -> Declaration:
+        """Return what *sync* declares at *revision*; nothing is read twice."""
+        known = self._declared.get(sync.name)
+        if known and known.state.revision == revision and known.config == sync.digest:
+            return known
+        with RENDER.time():
+            rendered = await self._render(sync, revision)
+            bundle = await self._bundle(sync, revision, rendered)
+        declaration = Declaration(
+            state=self._state(sync, revision, rendered, bundle), bundle=bundle, config=sync.digest
+        )
+        self._declared[sync.name] = declaration
+        _tell(declaration.state)
+        return declaration
+
+    async def published(self, sync: SyncSettings) -> str:
+        """Return the digest of the bundle that was published last, as far as we know."""
+        text = await self.mirror.note(f"published-{sync.name}")
+        return text.partition(" ")[2]
+
+    async def mark(self, declaration: Declaration) -> None:
+        """Remember, last of all, that a declaration was published and said."""
+        state = declaration.state
+        declaration.said = time.monotonic()
+        await self.mirror.note(f"published-{state.sync}", f"{state.revision} {state.bundle}")
+
+    async def observe(self, revision: str) -> RevisionObserved | None:
+        """Return the news of a head that was not told yet; `mark_observed` when it is told."""
+        before = await self.mirror.note("observed")
+        if before == revision:
+            return None
+        commits = await self.mirror.log(revision, COMMITS)
+        return RevisionObserved(
+            repository=self.repository,
+            url=self.syncs[0].url,
+            branch=self.mirror.branch,
+            revision=revision,
+            commits=tuple(_short(commit) for commit in commits),
+            rewritten=bool(before) and not await self.mirror.is_ancestor(before, revision),
+        )
+
+    async def mark_observed(self, revision: str) -> None:
+        """Remember that a head was told."""
+        await self.mirror.note("observed", revision)
+
+    async def _render(self, sync: SyncSettings, revision: str) -> Rendered:
+        missing: list[Problem] = []
+        found: list[Key] = []
+        for path in sync.paths or ("",):
+            try:
+                found += await self.mirror.files(revision, [path] if path else [])
+            except PermanentError as error:
+                missing.append(Problem(file=path, message=str(error)))
+        keys = select.manifests(sorted(set(found)))
+        files = await self._read(sync, keys)
+        rendered = await asyncio.to_thread(render.render, files)
+        return replace(rendered, problems=(*missing, *rendered.problems))
+
+    async def _read(self, sync: SyncSettings, keys: Sequence[Key]) -> list[File]:
+        known = self._files.get(sync.digest, {})
+        new = [key for key in keys if key not in known]
+        mark_set = set_name(sync.url, self.mirror.branch, sync.paths)
+        for start in range(0, len(new), SLICE):
+            some = new[start : start + SLICE]
+            data = await self.mirror.blobs([blob for _, blob in some])
+            files = await asyncio.to_thread(_parse, some, data, sync.default_namespace, mark_set)
+            known = {**known, **dict(zip(some, files, strict=True))}
+        PARSED.inc(len(new))
+        self._files[sync.digest] = {key: known[key] for key in keys}
+        return list(self._files[sync.digest].values())
+
+    async def _bundle(self, sync: SyncSettings, revision: str, rendered: Rendered) -> Bundle:
+        before = (await self.mirror.note(f"published-{sync.name}")).partition(" ")[0]
+        header = Header(
+            sync=sync.name,
+            target=sync.target,
+            repository=self.repository,
+            url=sync.url,
+            branch=self.mirror.branch,
+            revision=revision,
+            height=await self.mirror.height(revision),
+            ancestors=tuple(await self.mirror.ancestors(revision, ANCESTORS)),
+            rewritten=bool(before) and not await self.mirror.is_ancestor(before, revision),
+            generation=sync.generation,
+            default_namespace=sync.default_namespace,
+            problems=len(rendered.problems),
+            skipped=rendered.skipped,
+        )
+        return await asyncio.to_thread(pack, header, rendered.items)
+
+    def _state(
+        self, sync: SyncSettings, revision: str, rendered: Rendered, bundle: Bundle
+    ) -> StateDeclared:
+        return StateDeclared(
+            sync=sync.name,
+            target=sync.target,
+            repository=self.repository,
+            url=sync.url,
+            branch=self.mirror.branch,
+            paths=sync.paths,
+            revision=revision,
+            bundle=bundle.digest,
+            workloads=rendered.workloads,
+            objects=len(rendered.items),
+            problems=rendered.problems,
+        )
+
+
+def _parse(keys: Iterable[Key], data: Iterable[bytes], namespace: str, mark_set: str) -> list[File]:
+    return [
+        render.read(path, text, default_namespace=namespace, mark_set=mark_set)
+        for (path, _), text in zip(keys, data, strict=True)
+    ]
+
+
+def _short(commit: Commit) -> Commit:
+    """Keep of a message what people read in a list."""
+    return commit.model_copy(update={"message": commit.message[:500]})
+
+
+def _tell(state: StateDeclared) -> None:
+    for problem in state.problems:
+        logger.error(
+            "manifest unreadable", file=problem.file, line=problem.line, problem=problem.message
+        )
+    logger.info("rendered", sync=state.sync, revision=state.revision[:12], objects=state.objects)

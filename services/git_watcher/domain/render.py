@@ -1,0 +1,112 @@
+"""Puts a sync together out of its files; a file is read once for as long as it stays the same."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from services.git_watcher.domain.desired import body, has_known_scope
+from shared.bundle.format import Item, digest_of
+from shared.contract import Container, Problem, Workload
+from shared.manifests import Declared, Policies, containers, load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """What one file declares, with its objects encoded."""
+
+    items: tuple[Item, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    skipped: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What all files of a sync declare together."""
+
+    items: tuple[Item, ...]
+    workloads: tuple[Workload, ...]
+    skipped: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def read(path: str, data: bytes, *, default_namespace: str, mark_set: str) -> File:
+    """Return what a file declares; what can't be read is a problem and spoils only itself."""
+    loaded = load(data, file=path, default_namespace=default_namespace)
+    problems = tuple(
+        Problem(file=one.file, line=one.line, message=one.message) for one in loaded.problems
+    )
+    items, workloads, skipped = [], [], []
+    for declared in loaded.objects:
+        policies = Policies.of(declared.object)
+        workloads += _workload(declared, policies)
+        if policies.ignored:
+            skipped.append(str(declared.id))
+            continue
+        items.append(_item(declared, mark_set))
+    return File(
+        items=tuple(items),
+        workloads=tuple(workloads),
+        skipped=tuple(skipped),
+        problems=problems,
+    )
+
+
+def render(files: Iterable[File]) -> Rendered:
+    """Return what *files* declare, in their order; of two of one object the first counts."""
+    items: dict[str, Item] = {}
+    workloads: dict[str, Workload] = {}
+    skipped: list[str] = []
+    problems: list[Problem] = []
+    for file in files:
+        problems += file.problems
+        skipped += file.skipped
+        for item in file.items:
+            known = items.setdefault(str(item.id), item)
+            if known is not item:
+                problems.append(_twice(item, known))
+        for workload in file.workloads:
+            workloads.setdefault(workload.id, workload)
+    return Rendered(
+        items=tuple(items.values()),
+        workloads=tuple(workloads.values()),
+        skipped=tuple(skipped),
+        problems=tuple(problems),
+    )
+
+
+def _item(declared: Declared, mark_set: str) -> Item:
+    content = body(declared, mark_set)
+    named = declared.id
+    if not has_known_scope(declared):
+        written = declared.object["metadata"].get("namespace") or ""
+        named = replace(named, namespace=written)
+    return Item(
+        id=named,
+        version=declared.object["apiVersion"].rpartition("/")[2],
+        body=content,
+        digest=digest_of(content),
+        file=declared.file,
+        line=declared.line,
+    )
+
+
+def _workload(declared: Declared, policies: Policies) -> list[Workload]:
+    found = containers(declared.object)
+    if not found:
+        return []
+    workload = Workload(
+        id=str(declared.workload_id),
+        file=declared.file,
+        containers=tuple(Container(name=one.name, image=one.image) for one in found),
+        policies=policies.values,
+        policy_digest=policies.digest(),
+    )
+    return [workload]
+
+
+def _twice(item: Item, known: Item) -> Problem:
+    return Problem(
+        file=item.file,
+        line=item.line,
+        message=f"{item.id} is declared already in {known.file}:{known.line}; remove one of them",
+    )

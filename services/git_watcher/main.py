@@ -1,0 +1,43 @@
+"""Wires git-watcher together. The only module here that knows every other one."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from services.git_watcher import handlers
+from services.git_watcher.branch import Branch
+from services.git_watcher.settings import Settings
+from shared.bus.port import Bus, Worker
+from shared.config.model import Config
+from shared.contract import Draft, PollRequested
+from shared.git import transport
+from shared.git.identity import directory_name
+from shared.git.mirror import Mirror
+from shared.runtime import service
+from shared.runtime.health import Health
+from shared.runtime.ticker import ticker
+
+
+@asynccontextmanager
+async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mapping[str, Worker]]:
+    """Yield the workers of git-watcher."""
+    settings = Settings.of(config)
+    transport.configure(settings.state_dir / "home", (sync.git for sync in config.syncs))
+    branches = {
+        name: Branch(
+            name, await Mirror.open(settings.state_dir / directory_name(name), one.git), one.syncs
+        )
+        for name, one in settings.repositories.items()
+    }
+
+    def due() -> Iterable[tuple[Draft, float]]:
+        for name, one in settings.repositories.items():
+            yield Draft(message=PollRequested(repository=name)), one.poll_interval
+
+    on_group = partial(handlers.on_group, branches=branches, bus=bus)
+    yield {"consume": bus.worker("git-watcher", on_group), "tick": ticker(bus, due)}
+
+
+def main() -> None:
+    """Run git-watcher until it is told to stop."""
+    service.main("git-watcher", wire)

@@ -1,0 +1,6 @@
+"""
+Everything that one sync declares at one revision, rendered and ready to apply.
+
+`format` is what it looks like on the wire: a header with an index, and compressed chunks. `store`
+publishes it to the sync's stream and finds the newest one there.
+"""

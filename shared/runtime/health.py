@@ -1,0 +1,87 @@
+"""`/livez`, `/readyz` and `/metrics` of a process, and how late its event loop is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+
+logger = structlog.get_logger(__name__)
+
+BEAT = 0.5
+"""Seconds between two looks at the event loop."""
+
+LAG = Histogram(
+    "flux_event_loop_lag_seconds",
+    "How much later than asked the event loop came back",
+    buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0),
+)
+
+Check = Callable[[], str | None]
+
+
+class Health:
+    """What is wrong with this process now, by name."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Check] = {}
+        self._sources: list[Callable[[], Mapping[str, str]]] = []
+
+    def check(self, name: str, check: Check) -> None:
+        """Ask *check* at every `/readyz`; what it returns is what is wrong."""
+        self._checks[name] = check
+
+    def source(self, problems: Callable[[], Mapping[str, str]]) -> None:
+        """Ask *problems* at every `/readyz` for any number of named problems."""
+        self._sources.append(problems)
+
+    def problems(self) -> Mapping[str, str]:
+        """Return what is wrong now."""
+        found = {name: said for name, check in self._checks.items() if (said := check())}
+        for source in self._sources:
+            found |= source()
+        return found
+
+    @asynccontextmanager
+    async def serving(self, host: str, port: int) -> AsyncIterator[None]:
+        """Serve the pages for the length of the block."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/livez", self._livez),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+            logger.info("health", url=f"http://{host}:{runner.addresses[0][1]}/readyz")
+            async with asyncio.TaskGroup() as group:
+                beat = group.create_task(_beat(), name="event loop lag")
+                yield
+                beat.cancel()
+        finally:
+            await runner.cleanup()
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        problems = self.problems()
+        lines = [f"{name}: {said}\n" for name, said in sorted(problems.items())]
+        return web.Response(text="".join(lines) or "ok\n", status=503 if problems else 200)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _beat() -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        asked = loop.time() + BEAT
+        await asyncio.sleep(BEAT)
+        LAG.observe(max(loop.time() - asked, 0.0))

@@ -1,0 +1,95 @@
+"""A branch and a registry in memory, as repo_writer's ports want them."""
+
+from collections.abc import Mapping, Sequence
+
+from services.repo_writer.domain.state import State, Workload
+from shared.images import Candidate
+from shared.manifests import Policies, containers, load
+
+Files = Mapping[str, bytes]
+
+
+class FakeRepo:
+    """Commits are files and a message on a parent; the branch can be moved by others."""
+
+    host = "git.example.com"
+
+    def __init__(self, files: Mapping[str, str], *, readonly: bool = False) -> None:
+        self.readonly = readonly
+        self.commits: dict[str, tuple[str, Files, str]] = {}
+        self.branch = ""
+        self.branch = self._add("", {k: v.encode() for k, v in files.items()}, "Begin")
+        self.pushes = 0
+        self.race: list[Mapping[str, str]] = []
+        """What others push, one before each push of ours."""
+
+    async def fetch(self) -> str:
+        return self.branch
+
+    async def state(self, revision: str) -> State:
+        found = {}
+        for path, text in self.commits[revision][1].items():
+            for declared in load(text, file=path).objects:
+                named = {one.name: one.image for one in containers(declared.object)}
+                if named:
+                    found[str(declared.workload_id)] = Workload(
+                        id=declared.workload_id,
+                        file=path,
+                        default_namespace="default",
+                        containers=named,
+                        policies=Policies.of(declared.object),
+                    )
+        return found
+
+    async def text(self, revision: str, file: str) -> bytes:
+        return self.commits[revision][1][file]
+
+    async def commit(self, parent: str, files: Files, message: str) -> str:
+        return self._add(parent, {**self.commits[parent][1], **files}, message)
+
+    async def push(self, revision: str, *, expected: str) -> bool:
+        self.pushes += 1
+        if self.race:
+            await self.edit(self.race.pop())
+        if self.branch != expected:
+            return False
+        self.branch = revision
+        return True
+
+    async def messages(self, revision: str) -> Sequence[tuple[str, str, str]]:
+        found = []
+        while revision:
+            parent, _, message = self.commits[revision]
+            found.append((revision, parent, message))
+            revision = parent
+        return found
+
+    async def edit(self, files: Mapping[str, str]) -> None:
+        """Push as somebody else."""
+        new = {key: value.encode() for key, value in files.items()}
+        self.branch = self._add(self.branch, {**self.commits[self.branch][1], **new}, "By hand")
+
+    def file(self, path: str) -> str:
+        return self.commits[self.branch][1][path].decode()
+
+    async def subjects(self) -> list[str]:
+        return [message.splitlines()[0] for _, _, message in await self.messages(self.branch)]
+
+    def _add(self, parent: str, files: Files, message: str) -> str:
+        revision = f"{len(self.commits):040x}"
+        self.commits[revision] = (parent, files, message)
+        return revision
+
+
+class FakeRegistry:
+    """Has the tags that it is given, the newest first."""
+
+    def __init__(self, **tags: Sequence[str]) -> None:
+        self._tags = {f"registry.example.com/{name}": some for name, some in tags.items()}
+
+    async def tags(self, images: frozenset[str]) -> Mapping[str, tuple[Candidate, ...]]:
+        return {
+            image: tuple(Candidate(tag=tag) for tag in self._tags[image])
+            for image in images
+            if image in self._tags
+        }
