@@ -33,7 +33,7 @@ class Kube:
     def __init__(self, api: ApiClient) -> None:
         self._api = api
         self._session: aiohttp.ClientSession = api.rest_client.pool_manager
-        self.host: str = api.configuration.host
+        self.host = str(api.configuration.host)
 
     async def call(
         self,

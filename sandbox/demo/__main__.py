@@ -4,21 +4,19 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from sandbox.cluster import Kind
 from sandbox.demo import scenes, workloads
-from sandbox.demo.scenes import Stage
 from sandbox.demo.story import Story
 from sandbox.errors import SandboxError
 from sandbox.everything import everything
-from sandbox.images import Images
-from sandbox.installation import Installation, installation, one_sync
-from sandbox.kube import kube
-from sandbox.working_copy import WorkingCopy
+from sandbox.installation import Installation
+from sandbox.world import world
 
-SCENES = (
+SCENES: Sequence[tuple[str, scenes.Scene]] = (
     ("push three workloads with different policies", scenes.push_workloads),
     ("push new images", scenes.push_images),
     ("delete an object, change a field by hand", scenes.disturb),
@@ -31,39 +29,22 @@ async def play(directory: Path, story: Story, *, cluster: Kind, keep: bool) -> N
     """Play all scenes in *directory*; stop at the first that was not seen to its end."""
     async with AsyncExitStack() as stack:
         with story.step("start everything") as step:
-            stage = await _prepare(stack, directory, story, cluster)
-            step.happened = f"five services, each a process; {stage.flux.place.cluster.how}"
+            place = await stack.enter_async_context(
+                everything(directory / "sandbox", cluster=cluster, say=story.tell)
+            )
+            shop = await stack.enter_async_context(
+                world(place, directory / "shop", "shop", say=story.tell)
+            )
+            for name, tag in workloads.TAGS.items():
+                await shop.push_image(name, tag)
+            step.happened = f"five services, each a process; {place.cluster.how}"
         for title, scene in SCENES:
             with story.step(title) as step:
-                step.happened = await scene(stage)
-                stage.flux.check_alive()
+                step.happened = await scene(shop, story)
+                shop.flux.check_alive()
         story.table()
         if keep:
-            await _stay(stage.flux)
-
-
-async def _prepare(stack: AsyncExitStack, directory: Path, story: Story, cluster: Kind) -> Stage:
-    place = await stack.enter_async_context(
-        everything(directory / "sandbox", cluster=cluster, say=story.tell)
-    )
-    repository = await place.git.create("shop")
-    images = await stack.enter_async_context(Images(place.registry.host))
-    await workloads.push_first_images(images)
-    copy = await WorkingCopy.clone(repository, directory / "shop")
-    await copy.commit_and_push("Begin", {"README.md": "The shop.\n"})
-    flux = await stack.enter_async_context(
-        installation(
-            directory / "flux", place, one_sync(repository, place.git.username), say=story.tell
-        )
-    )
-    return Stage(
-        flux=flux,
-        copy=copy,
-        images=images,
-        kube=await stack.enter_async_context(kube(place.cluster.kubeconfig)),
-        story=story,
-        git_url=repository.http_url,
-    )
+            await _stay(shop.flux)
 
 
 async def _stay(flux: Installation) -> None:
@@ -110,7 +91,7 @@ def main() -> int:
 
 
 def _show_logs(directory: Path) -> None:
-    for log in sorted(directory.glob("flux/logs/*.log")):
+    for log in sorted(directory.glob("shop/flux/logs/*.log")):
         lines = log.read_text(errors="replace").splitlines()[-12:]
         print(f"\n--- the end of {log.name}", *lines, sep="\n", file=sys.stderr)
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from sandbox.images import Images
-
 TAGS = {"web": "1.0.0", "api": "main-1", "db": "1.0.0"}
 
 _DEPLOYMENT = """\
@@ -38,7 +36,6 @@ _POLICIES = {
     },
 }
 
-NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n"
 SETTINGS = """\
 apiVersion: v1
 kind: ConfigMap
@@ -53,15 +50,9 @@ data:
 def repository(host: str) -> Mapping[str, str]:
     """Return the files of the repository; images come from the registry at *host*."""
     files = {f"shop/{name}.yaml": _deployment(name, host) for name in TAGS}
-    return {**files, "namespace.yaml": NAMESPACE, "shop/settings.yaml": SETTINGS}
+    return {**files, "shop/settings.yaml": SETTINGS}
 
 
 def _deployment(name: str, host: str) -> str:
     lines = (f'    {key}: "{value}"' for key, value in _POLICIES[name].items())
     return _DEPLOYMENT.format(name=name, host=host, tag=TAGS[name], annotations="\n".join(lines))
-
-
-async def push_first_images(images: Images) -> None:
-    """Push the images that the repository begins with."""
-    for name, tag in TAGS.items():
-        await images.push(f"shop/{name}", tag)

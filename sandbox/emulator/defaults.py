@@ -22,11 +22,22 @@ _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"}
 
 def filled(obj: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
     """Return *obj* with the defaults of its kind."""
-    full = _with_shape_defaults(obj, resource.shape)
+    full: dict[str, Any] = _with_shape_defaults(obj, resource.shape)
     if (fill := _FILL.get(resource.kind)) and not resource.is_custom:
         fill(full)
     if resource.kind in _WORKLOADS and not resource.is_custom:
         _fill_pod(full.get("spec", {}).get("template", {}).setdefault("spec", {}))
+    return full
+
+
+def allocated(obj: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
+    """Return *obj* with what the server chooses for it, which belongs to no writer."""
+    full = {**obj}
+    if resource.has_status and not resource.is_custom:
+        full["status"] = dict(full.get("status", {}))
+    if (allocate := _ALLOCATE.get(resource.kind)) and not resource.is_custom:
+        full["spec"] = dict(full.get("spec", {}))
+        allocate(full)
     return full
 
 
@@ -112,9 +123,7 @@ def _fill_stateful_set(obj: dict[str, Any]) -> None:
     spec.setdefault("replicas", 1)
     spec.setdefault("podManagementPolicy", "OrderedReady")
     spec.setdefault("revisionHistoryLimit", 10)
-    spec.setdefault(
-        "updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
-    )
+    spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
 
 
 def _fill_daemon_set(obj: dict[str, Any]) -> None:
@@ -131,13 +140,17 @@ def _fill_service(obj: dict[str, Any]) -> None:
     spec.setdefault("type", "ClusterIP")
     spec.setdefault("sessionAffinity", "None")
     spec.setdefault("internalTrafficPolicy", "Cluster")
+
+
+def _allocate_address(obj: dict[str, Any]) -> None:
+    spec = obj["spec"]
     if spec["type"] != "ExternalName":
         unique = crc32(f"{obj['metadata'].get('namespace')}/{obj['metadata']['name']}".encode())
         address = spec.setdefault("clusterIP", f"10.96.{unique % 255}.{unique // 255 % 254 + 1}")
         spec.setdefault("clusterIPs", [address])
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
-    obj.setdefault("status", {"loadBalancer": {}})
+    obj["status"] = obj.get("status") or {"loadBalancer": {}}
 
 
 def _fill_secret(obj: dict[str, Any]) -> None:
@@ -152,6 +165,9 @@ def _fill_namespace(obj: dict[str, Any]) -> None:
         **(metadata.get("labels") or {}),
         "kubernetes.io/metadata.name": metadata["name"],
     }
+
+
+def _allocate_phase(obj: dict[str, Any]) -> None:
     obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
     obj.setdefault("status", {}).setdefault("phase", "Active")
 
@@ -164,6 +180,7 @@ _FILL: Mapping[str, Fill] = {
     "Secret": _fill_secret,
     "Namespace": _fill_namespace,
 }
+_ALLOCATE: Mapping[str, Fill] = {"Service": _allocate_address, "Namespace": _allocate_phase}
 
 
 def _problems(
@@ -206,5 +223,3 @@ def _immutable(
     name = "template" if resource.kind == "Job" else "selector"
     if resource.kind != "CronJob" and spec.get(name) != live.get(name):
         yield "FieldValueInvalid", "Invalid value: field is immutable", f"spec.{name}"
-
-

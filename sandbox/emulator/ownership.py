@@ -23,8 +23,15 @@ _NOBODYS: frozenset[Path] = frozenset(
     | {
         ("f:metadata", f"f:{name}")
         for name in (
-            "name namespace creationTimestamp selfLink uid generation managedFields resourceVersion"
-        ).split()
+            "name",
+            "namespace",
+            "creationTimestamp",
+            "selfLink",
+            "uid",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+        )
     }
 )
 
@@ -104,10 +111,11 @@ def apply(
     """
     claims = claims_of(live)
     last = claims[owner].fields if owner in claims else frozenset()
-    wanted = field_set(applied, shape) - _NOBODYS
+    said = field_set(applied, shape)
+    wanted = said - _NOBODYS
     merged = merge(live, applied, shape)
     others = [claim.fields for other, claim in claims.items() if other != owner]
-    merged = _pruned(merged, last, [wanted, *others], shape)
+    merged = _pruned(merged, last, [said, *others], shape)
     changes = compare(live, merged, shape)
     claims = _taken(claims, changes, owner, force=force)
     time = claims[owner].time if owner in claims and last == wanted else now()

@@ -58,8 +58,7 @@ def _resource(group_version: str, name: str, listed: list[Any]) -> dict[str, Any
         {key: entry[key] for key in ("kind", "group", "version") if key in entry}
         | {"name": entry["name"].partition("/")[2]}
         for entry in listed
-        if entry["name"].startswith(f"{name}/")
-        and entry["name"].partition("/")[2] in _SUBRESOURCES
+        if entry["name"].startswith(f"{name}/") and entry["name"].partition("/")[2] in _SUBRESOURCES
     ]
     return {"groupVersion": group_version, "subresources": subresources} | {
         key: found[key] for key in kept if key in found

@@ -44,7 +44,7 @@ class Store:
         found = self._objects.get(resource.storage, {}).get((namespace, name))
         return found and _in_version(found, resource)
 
-    def list(self, resource: Resource, namespace: str = "") -> list[Object]:
+    def select(self, resource: Resource, namespace: str = "") -> list[Object]:
         """Return the objects of a kind by namespace and name; "" is every namespace."""
         return [
             _in_version(obj, resource)

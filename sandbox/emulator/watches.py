@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,15 +36,23 @@ async def follow(store: Store, wish: Wish) -> AsyncIterator[Event]:
     end = loop.time() + wish.timeout
     version = wish.version
     if wish.initial or not version:
-        for obj in store.list(wish.resource, wish.namespace):
-            if wish.selected(obj):
-                yield "ADDED", obj
         version = store.version
+        for obj in filter(wish.selected, store.select(wish.resource, wish.namespace)):
+            yield "ADDED", obj
         if wish.initial and wish.bookmarks:
-            yield "BOOKMARK", _bookmark(wish.resource, version, {"k8s.io/initial-events-end": "true"})
+            yield (
+                "BOOKMARK",
+                _bookmark(wish.resource, version, {"k8s.io/initial-events-end": "true"}),
+            )
     elif version < max(store.oldest, wish.resource.since):
         yield "ERROR", _too_old(store, version).status
         return
+    async for event in _changes(store, wish, version, end):
+        yield event
+
+
+async def _changes(store: Store, wish: Wish, version: int, end: float) -> AsyncIterator[Event]:
+    loop = asyncio.get_running_loop()
     bookmark_at = min(loop.time() + _BOOKMARK_EVERY, end - _BOOKMARK_BEFORE_END)
     while loop.time() < end:
         for change in store.since(version):
@@ -58,11 +67,9 @@ async def follow(store: Store, wish: Wish) -> AsyncIterator[Event]:
 
 
 async def _wait(store: Store, seconds: float) -> None:
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(max(seconds, 0.001)):
             await store.moved()
-    except TimeoutError:
-        pass
 
 
 def _seen(change: Change, wish: Wish) -> Iterator[Event]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sandbox.emulator import ownership, scale
 from sandbox.emulator.answers import ApiError, bad_request, exists, not_found, stale, terminating
-from sandbox.emulator.defaults import check, filled, known, without_nulls
+from sandbox.emulator.defaults import allocated, check, filled, known, without_nulls
 from sandbox.emulator.fields import DuplicateError
 from sandbox.emulator.kinds import Kinds, Resource
 from sandbox.emulator.ownership import Owner, now
@@ -68,7 +68,7 @@ class Writer:
         if self._store.get(target.resource, target.namespace, name):
             raise exists(target.resource, name)
         new = filled(self._newborn(target, new), target.resource)
-        empty = {"apiVersion": new["apiVersion"], "kind": new["kind"], "metadata": {}}
+        empty = {"kind": new["kind"], "metadata": {}, "spec": {}, "status": {}}
         owned = ownership.update(empty, new, target.resource.shape, _owner(target, options))
         return self._save(target, None, owned, options)
 
@@ -178,6 +178,7 @@ class Writer:
     def _save(
         self, target: Target, live: Object | None, new: dict[str, Any], options: Options
     ) -> Object:
+        new = allocated(new, target.resource)
         if not target.subresource:
             check(new, live, target.resource)
         if live and _content(new) == _content(live):
@@ -229,8 +230,7 @@ def _without_unknown(obj: dict[str, Any], target: Target, options: Options) -> d
             f'{target.resource.kind} in version "{target.resource.version}" cannot be handled as a '
             f"{target.resource.kind}: strict decoding error: {listed}"
         )
-    obj = kept
-    return obj
+    return kept
 
 
 def _checked_manifest(applied: dict[str, Any], target: Target) -> dict[str, Any]:
@@ -303,9 +303,7 @@ def _content(obj: Object) -> Any:
 
 
 def _owner(target: Target, options: Options, operation: Any = "Update") -> Owner:
-    return Owner(
-        operation, options.manager, target.resource.group_version, target.subresource
-    )
+    return Owner(operation, options.manager, target.resource.group_version, target.subresource)
 
 
 def _version(live: Object) -> str:

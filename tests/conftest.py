@@ -1,0 +1,26 @@
+"""What all tests share: in CI a skipped test fails, and the real control plane must be used."""
+
+import os
+
+import pytest
+
+from sandbox import controlplane_build
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if os.environ.get("CI") and not controlplane_build.is_built():
+        session.exitstatus = 1
+        pytest.exit("CI must test on the real control plane: run `make controlplane`", 1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if os.environ.get("CI") and skipped:
+        terminalreporter.write_line(f"{len(skipped)} skipped tests: in CI none may be", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = 1
