@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.emulator import definitions
+from sandbox.emulator.bodies import Options, Target
 from sandbox.emulator.deleting import Deleter
 from sandbox.emulator.kinds import Kinds
 from sandbox.emulator.rollouts import Rollouts
 from sandbox.emulator.store import Change, Object, Store
-from sandbox.emulator.writing import Options, Target, Writer
+from sandbox.emulator.writing import Writer
 
 _EMPTYING = 0.05  # seconds for which a namespace can be seen to be terminating
 _OURS = Options(manager="kube-controller-manager")

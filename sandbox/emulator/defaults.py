@@ -23,6 +23,8 @@ _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"}
 def filled(obj: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
     """Return *obj* with the defaults of its kind."""
     full: dict[str, Any] = _with_shape_defaults(obj, resource.shape)
+    if not resource.is_custom:
+        full = _without_empties(full, resource.shape)
     if (fill := _FILL.get(resource.kind)) and not resource.is_custom:
         fill(full)
     if resource.kind in _WORKLOADS and not resource.is_custom:
@@ -76,6 +78,20 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _without_empties(value: Any, shape: Shape) -> Any:
+    """Leave out empty maps and lists, as Go does; an empty struct says something."""
+    if isinstance(value, list):
+        return [_without_empties(item, shape.element or FREE) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept: dict[str, Any] = {}
+    for name, inner in value.items():
+        child = shape.child(name) or FREE
+        if inner or child.kind not in ("map", "list"):
+            kept[name] = _without_empties(inner, child)
+    return kept
 
 
 def _with_shape_defaults(value: Any, shape: Shape) -> Any:
@@ -172,6 +188,12 @@ def _allocate_phase(obj: dict[str, Any]) -> None:
     obj.setdefault("status", {}).setdefault("phase", "Active")
 
 
+def _allocate_names(obj: dict[str, Any]) -> None:
+    stored = [version["name"] for version in obj["spec"]["versions"] if version.get("storage")]
+    nothing = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
+    obj["status"] = obj["status"] or {**nothing, "storedVersions": stored}
+
+
 _FILL: Mapping[str, Fill] = {
     "Deployment": _fill_deployment,
     "StatefulSet": _fill_stateful_set,
@@ -180,7 +202,11 @@ _FILL: Mapping[str, Fill] = {
     "Secret": _fill_secret,
     "Namespace": _fill_namespace,
 }
-_ALLOCATE: Mapping[str, Fill] = {"Service": _allocate_address, "Namespace": _allocate_phase}
+_ALLOCATE: Mapping[str, Fill] = {
+    "CustomResourceDefinition": _allocate_names,
+    "Namespace": _allocate_phase,
+    "Service": _allocate_address,
+}
 
 
 def _problems(

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.emulator.answers import precondition, success
+from sandbox.emulator.bodies import Target
 from sandbox.emulator.ownership import now
 from sandbox.emulator.store import Object, Storage, Store
-from sandbox.emulator.writing import Target, Writer
+from sandbox.emulator.writing import Writer
 
 
 class Deleter:

@@ -14,24 +14,25 @@ def answer(kinds: Kinds, path: str, *, aggregated: bool) -> dict[str, Any] | Non
     steps = path.strip("/").split("/")
     if steps in (["api"], ["apis"]) and aggregated:
         return _aggregated(kinds, core=steps == ["api"])
+    found: dict[str, Any] | None = None
     match steps:
         case ["api"]:
-            return {"kind": "APIVersions", "apiVersion": "v1", "versions": ["v1"]}
+            found = {"kind": "APIVersions", "apiVersion": "v1", "versions": ["v1"]}
         case ["apis"]:
             groups = [_group(name, vers) for name, vers in kinds.groups().items() if name]
-            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+            found = {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
         case ["apis", group] if group in kinds.groups():
-            found = _group(group, kinds.groups()[group])
-            return {"kind": "APIGroup", "apiVersion": "v1", **found}
+            one = _group(group, kinds.groups()[group])
+            found = {"kind": "APIGroup", "apiVersion": "v1", **one}
         case ["api", "v1"]:
-            return _resources(kinds, "v1")
+            found = _resources(kinds, "v1")
         case ["apis", group, version] if version in kinds.groups().get(group, ()):
-            return _resources(kinds, f"{group}/{version}")
+            found = _resources(kinds, f"{group}/{version}")
         case ["openapi", "v3"]:
-            return _open_api_index(kinds)
-        case ["openapi", "v3", *rest] if rest:
-            return _open_api(kinds, "/".join(rest[1:]))
-    return None
+            found = _open_api_index(kinds)
+        case ["openapi", "v3", _, *rest]:
+            found = _open_api(kinds, "/".join(rest))
+    return found
 
 
 def _group(name: str, versions: list[str]) -> dict[str, Any]:

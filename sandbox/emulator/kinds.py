@@ -29,7 +29,6 @@ class Resource:
     shape: Shape = field(compare=False, repr=False)
     is_custom: bool = False
     since: int = 0  # the resource version at which it was defined
-    columns: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def group_version(self) -> str:
@@ -122,7 +121,6 @@ class Kinds:
                 shape=self._custom_shape(version.get("schema", {}).get("openAPIV3Schema", {})),
                 is_custom=True,
                 since=since,
-                columns=tuple(version.get("additionalPrinterColumns", ())),
             )
 
     def _custom_shape(self, schema: Mapping[str, Any]) -> Shape:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.emulator.answers import bad_request, expired
+from sandbox.emulator.bodies import Target
 from sandbox.emulator.selectors import selection
 from sandbox.emulator.store import Object, Store
-from sandbox.emulator.writing import Target
 
 
 def page(

@@ -21,31 +21,34 @@ def merge(live: Any, applied: Any, shape: Shape) -> Any:
 
 
 def _merge_lists(live: list[Any], applied: list[Any], shape: Shape) -> list[Any]:
-    """Keep the applied order; an item that only *live* has stays before what it stood before."""
-    here = {step_of(item, shape): item for item in applied}
+    """
+    Keep the applied order, and what only *live* has near to where it was.
+
+    Before an applied item comes what *live* alone has in front of the next item that both have.
+    """
+    mine = [step_of(item, shape) for item in applied]
     rest = [(step_of(item, shape), item) for item in live]
     known = dict(rest)
     merged: list[Any] = []
-    for step, item in here.items():
-        while rest and rest[0][0] not in here:
-            merged.append(rest.pop(0)[1])
-        rest = [entry for entry in rest if entry[0] != step]
+    for number, (step, item) in enumerate(zip(mine, applied, strict=True)):
+        goal = next((step for step in mine[number:] if step in known), None)
+        while rest and rest[0][0] != goal and not (goal is None and rest[0][0] in mine):
+            other, value = rest.pop(0)
+            merged += [] if other in mine else [value]
+        del rest[: step == goal or goal is None]
         merged.append(merge(known.get(step), item, shape.element or FREE))
-    return [*merged, *(item for _, item in rest)]
+    return merged + [item for step, item in rest if step not in mine]
 
 
 def without(value: Any, gone: set[Path], shape: Shape) -> Any:
-    """Return *value* without the fields *gone*; a container left empty goes, too."""
+    """Return *value* without the fields *gone*; what was a map stays one, though empty."""
     if not gone or (inner := children(value, shape)) is None:
         return value
-    kept: list[tuple[str, Any]] = []
-    for step, child, child_shape in inner:
-        if (step,) in gone:
-            continue
-        below = {path[1:] for path in gone if path[0] == step}
-        left = without(child, below, child_shape)
-        if not (below and left in ({}, []) and child not in ({}, [])):
-            kept.append((step, left))
+    kept = [
+        (step, without(child, {path[1:] for path in gone if path[0] == step}, child_shape))
+        for step, child, child_shape in inner
+        if (step,) not in gone
+    ]
     if isinstance(value, dict):
         return {step[2:]: child for step, child in kept}
     return [child for _, child in kept]

@@ -114,14 +114,16 @@ def _merge_entry(
         name = name.removeprefix(_ORDER)
         inner = shape.child(name) or FREE
         if name not in patch:
-            merged[name] = _in_order(merged.get(name) or [], value, inner.merge_key or "")
+            live = merged.get(name) or []
+            merged[name] = _in_order(live, value, live, inner.merge_key or "")
     elif name.startswith("$"):
         return
     elif value is None or (isinstance(value, Mapping) and value.get("$patch") == "delete"):
         merged.pop(name, None)
     elif isinstance(value, list) and inner.merge_key is not None:
-        items = _merge_lists(merged.get(name) or [], value, inner)
-        merged[name] = _in_order(items, patch.get(_ORDER + name, ()), inner.merge_key)
+        live = merged.get(name) or []
+        items = _merge_lists(live, value, inner)
+        merged[name] = _in_order(items, patch.get(_ORDER + name, value), live, inner.merge_key)
     else:
         merged[name] = strategic_patch(merged.get(name), value, inner)
 
@@ -143,11 +145,25 @@ def _merge_lists(live: list[Any], patch: list[Any], shape: Shape) -> list[Any]:
     return merged
 
 
-def _in_order(items: list[Any], order: Sequence[Any], key: str) -> list[Any]:
-    wanted = [entry.get(key) if key else entry for entry in order]
+def _in_order(
+    items: list[Any], order: Sequence[Any], live: Sequence[Any], key: str
+) -> list[Any]:
+    """
+    Sort those *items* that the patch names by its *order*, the rest as they were in *live*.
 
-    def place(item: Any) -> int:
-        name = item.get(key) if key else item
-        return wanted.index(name) if name in wanted else len(wanted)
+    One of the rest comes before one of the patch only if that was so in *live*.
+    """
 
-    return sorted(items, key=place)
+    def name(item: Any) -> Any:
+        return item.get(key) if key else item
+
+    wanted, places = [name(one) for one in order], [name(one) for one in live]
+    ours = sorted((i for i in items if name(i) in wanted), key=lambda i: wanted.index(name(i)))
+    rest = [item for item in items if name(item) not in wanted]
+    merged: list[Any] = []
+    for item in ours:
+        place = places.index(name(item)) if name(item) in places else -1
+        while rest and places.index(name(rest[0])) < place:
+            merged.append(rest.pop(0))
+        merged.append(item)
+    return merged + rest

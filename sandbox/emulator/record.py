@@ -35,7 +35,8 @@ _REF = "#/components/schemas/"
 
 async def record(server: Kube) -> Mapping[str, Any]:
     """Ask *server* for its version, its kinds and their types."""
-    _, version = await server.call("GET", "version")
+    _, said = await server.call("GET", "version")
+    version = {name: said[name] for name in ("major", "minor", "gitVersion", "platform")}
     resources: list[Any] = []
     types: dict[str, Any] = {}
     for group_version, names in KINDS.items():

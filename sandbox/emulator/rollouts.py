@@ -55,11 +55,14 @@ class Rollouts:
                 if live is None or live["metadata"]["uid"] != uid:
                     return
                 self._writer.save_status(resource, live, self._progressed(live, is_ready=is_ready))
+                self._templates[uid] = _template(live)
         finally:
             self._under_way.discard(uid)
 
     def _progressed(self, live: Object, *, is_ready: bool) -> dict[str, Any]:
-        wanted, before = _wanted(live), live.get("status", {})
+        wanted, before = _wanted(live), dict(live.get("status", {}))
+        if self._is_new_template(live):
+            before.pop("updatedReplicas", None)
         if live["kind"] == "DaemonSet":
             status = _daemon_set_status(before, wanted, is_ready=is_ready)
         else:
@@ -71,15 +74,19 @@ class Rollouts:
         new = {**live, "status": {"observedGeneration": seen, **status}}
         return self._with_revision(new) if live["kind"] == "Deployment" else new
 
+    def _is_new_template(self, live: Object) -> bool:
+        return self._templates.get(live["metadata"]["uid"]) != _template(live)
+
     def _with_revision(self, live: dict[str, Any]) -> dict[str, Any]:
         """Count the templates that a Deployment has had."""
-        uid, template = live["metadata"]["uid"], json.dumps(live["spec"]["template"])
         annotations = dict(live["metadata"].get("annotations") or {})
-        count = int(annotations.get(_REVISION, 0))
-        count += not count or self._templates.get(uid, template) != template
-        self._templates[uid] = template
-        annotations[_REVISION] = str(count)
+        if self._is_new_template(live):
+            annotations[_REVISION] = str(int(annotations.get(_REVISION, 0)) + 1)
         return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
+
+
+def _template(live: Object) -> str:
+    return json.dumps(live["spec"]["template"])
 
 
 def _wanted(live: Object) -> int:
@@ -114,7 +121,7 @@ def _replicas_status(
     kept = wanted if is_ready else min(before.get("readyReplicas", 0), wanted)
     counts = {
         "replicas": wanted,
-        "updatedReplicas": wanted if is_ready else 0,
+        "updatedReplicas": wanted if is_ready else min(before.get("updatedReplicas", 0), wanted),
         "readyReplicas": kept,
         "availableReplicas": kept,
     }

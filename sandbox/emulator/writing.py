@@ -1,42 +1,31 @@
 """Creates, replaces and patches objects: what the rules say, in the order of a real server."""
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 from sandbox.emulator import ownership, scale
-from sandbox.emulator.answers import ApiError, bad_request, exists, not_found, stale, terminating
-from sandbox.emulator.defaults import allocated, check, filled, known, without_nulls
+from sandbox.emulator.answers import ApiError, exists, not_found, stale, terminating
+from sandbox.emulator.bodies import (
+    APPLY,
+    Options,
+    Target,
+    checked_manifest,
+    manager_missing,
+    patched,
+    typed,
+    untypable,
+    without_unknown,
+)
+from sandbox.emulator.defaults import allocated, check, filled
 from sandbox.emulator.fields import DuplicateError
 from sandbox.emulator.kinds import Kinds, Resource
 from sandbox.emulator.ownership import Owner, now
-from sandbox.emulator.patches import PatchError, json_patch, merge_patch, strategic_patch
+from sandbox.emulator.patches import PatchError
 from sandbox.emulator.store import Object, Store
 
-APPLY = "application/apply-patch+yaml"
 _SERVER_SET = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "selfLink")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Which object a request is about."""
-
-    resource: Resource
-    namespace: str = ""
-    name: str = ""
-    subresource: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a write is meant."""
-
-    manager: str
-    force: bool = False
-    dry_run: bool = False
-    strict: bool = False
 
 
 class Writer:
@@ -60,7 +49,7 @@ class Writer:
 
     def create(self, target: Target, body: Any, options: Options) -> Object:
         """Create the object that *body* describes."""
-        new = _without_unknown(_typed(body, target), target, options)
+        new = without_unknown(typed(body, target), target, options)
         metadata = new["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = f"{metadata['generateName']}{secrets.token_hex(3)[:5]}"
@@ -77,7 +66,7 @@ class Writer:
         live = self.read(target)
         if target.subresource == "scale":
             return self._scaled(target, live, body, options)
-        return self._update(target, live, _typed(body, target), options)
+        return self._update(target, live, typed(body, target), options)
 
     def patch(self, target: Target, patch: Any, content_type: str, options: Options) -> Object:
         """Change the object as *patch* says."""
@@ -86,12 +75,12 @@ class Writer:
         live = self.read(target)
         before = scale.of(live) if target.subresource == "scale" else live
         try:
-            after = _patched(before, patch, content_type, target.resource)
+            after = patched(before, patch, content_type, target.resource)
         except PatchError as error:
             raise ApiError(422, "Invalid", f"the patch does not apply: {error}") from error
         if target.subresource == "scale":
             return self._scaled(target, live, after, options)
-        return self._update(target, live, _typed(after, target), options)
+        return self._update(target, live, typed(after, target), options)
 
     def save_status(self, resource: Resource, live: Object, new: Object) -> None:
         """Keep what a controller says of an object."""
@@ -102,36 +91,29 @@ class Writer:
 
     def _apply(self, target: Target, body: Any, options: Options) -> Object:
         if not options.manager:
-            raise _manager_missing()
-        applied = _checked_manifest(_typed(body, target), target)
+            raise manager_missing()
+        applied = checked_manifest(typed(body, target), target)
         live = self._store.get(target.resource, target.namespace, target.name)
         if live is None and target.subresource:
             raise not_found(target.resource, target.name)
         if live and applied["metadata"].get("resourceVersion") not in (None, _version(live)):
             raise stale(target.resource, target.name)
-        metadata = {n: v for n, v in applied["metadata"].items() if n != "resourceVersion"}
-        kept = (
-            {"status": applied.get("status", {})}
-            if target.subresource == "status"
-            else {n: v for n, v in applied.items() if n != "status" or not _status_apart(target)}
-        )
-        identity = {"apiVersion": applied["apiVersion"], "kind": applied["kind"]}
-        manifest = {**identity, **kept, "metadata": {} if target.subresource else metadata}
-        base = live or {**identity, "metadata": {}}
+        manifest = _applicable(applied, target)
+        base = live or {name: manifest[name] for name in ("apiVersion", "kind")} | {"metadata": {}}
         owner = _owner(target, options, "Apply")
         try:
             merged = ownership.apply(
                 base, manifest, target.resource.shape, owner, force=options.force
             )
         except DuplicateError as error:
-            raise _untypable(target, str(error)) from error
+            raise untypable(target, str(error)) from error
         merged = _kept_by_server(merged, live) if live else self._newborn(target, merged)
         return self._save(target, live, filled(merged, target.resource), options)
 
     def _update(self, target: Target, live: Object, new: Any, options: Options) -> Object:
         if new["metadata"].get("resourceVersion", _version(live)) != _version(live):
             raise stale(target.resource, target.name)
-        new = _without_unknown(new, target, options)
+        new = without_unknown(new, target, options)
         said = new["metadata"].get("managedFields")
         if target.subresource == "status":
             new = {**live, "status": new.get("status", {})}
@@ -193,87 +175,14 @@ class Writer:
         return self._store.put(target.resource.storage, new)
 
 
-def _typed(body: Any, target: Target) -> dict[str, Any]:
-    """Return *body* as an object of the target's kind, with that name in that namespace."""
-    if not isinstance(body, Mapping) or not isinstance(body.get("metadata", {}), Mapping):
-        raise bad_request("the body of the request is no Kubernetes object")
-    resource = target.resource
-    version, kind = body.get("apiVersion"), body.get("kind")
-    if (version or resource.group_version, kind or resource.kind) != (
-        resource.group_version,
-        resource.kind,
-    ):
-        raise bad_request(f"invalid object type: {version}, Kind={kind}")
-    metadata = dict(body.get("metadata") or {})
-    name = metadata.get("name", target.name)
-    if target.name and name != target.name:
-        raise bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({target.name})"
-        )
-    if metadata.get("namespace", target.namespace) != target.namespace:
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-    identity = {"kind": resource.kind, "apiVersion": resource.group_version}
-    return {**identity, "metadata": without_nulls(metadata), **without_nulls(_rest(body))}
-
-
-def _rest(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: v for n, v in body.items() if n not in ("kind", "apiVersion", "metadata")}
-
-
-def _without_unknown(obj: dict[str, Any], target: Target, options: Options) -> dict[str, Any]:
-    kept, unknown = known(obj, target.resource.shape)
-    if unknown and options.strict:
-        listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise bad_request(
-            f'{target.resource.kind} in version "{target.resource.version}" cannot be handled as a '
-            f"{target.resource.kind}: strict decoding error: {listed}"
-        )
-    return kept
-
-
-def _checked_manifest(applied: dict[str, Any], target: Target) -> dict[str, Any]:
-    if applied["metadata"].get("managedFields"):
-        raise bad_request("metadata.managedFields must be nil")
-    _, unknown = known(applied, target.resource.shape)
-    if unknown:
-        raise _untypable(target, f".{unknown[0]}: field not declared in schema")
-    return applied
-
-
-def _untypable(target: Target, why: str) -> ApiError:
-    resource = target.resource
-    which = "/".join(filter(None, (target.namespace, target.name)))
-    what = f"{which}; {resource.group_version}, Kind={resource.kind}"
-    return ApiError(500, "", f"failed to create typed patch object ({what}): {why}")
-
-
-def _manager_missing() -> ApiError:
-    text = "Required value: is required for apply patch"
-    return ApiError(
-        422,
-        "Invalid",
-        f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {text}',
-        details={"group": "meta.k8s.io", "kind": "PatchOptions"},
-        causes=[("FieldValueRequired", text, "fieldManager")],
-    )
-
-
-def _patched(before: Object, patch: Any, content_type: str, resource: Resource) -> Any:
-    if content_type == "application/json-patch+json":
-        if not isinstance(patch, Sequence):
-            raise PatchError("a JSON patch is a list of operations")
-        return json_patch(before, patch)
-    if content_type == "application/strategic-merge-patch+json" and not resource.is_custom:
-        return strategic_patch(before, patch, resource.shape)
-    if content_type == "application/merge-patch+json":
-        return merge_patch(before, patch)
-    raise ApiError(
-        415,
-        "UnsupportedMediaType",
-        f"the body of the request was in an unknown format: {content_type}",
-    )
+def _applicable(applied: Object, target: Target) -> dict[str, Any]:
+    """Return the part of a manifest that may be applied there."""
+    identity = {"apiVersion": applied["apiVersion"], "kind": applied["kind"]}
+    if target.subresource == "status":
+        return {**identity, "metadata": {}, "status": applied.get("status", {})}
+    metadata = {n: v for n, v in applied["metadata"].items() if n != "resourceVersion"}
+    rest = {n: v for n, v in applied.items() if n != "status" or not _status_apart(target)}
+    return {**rest, "metadata": metadata}
 
 
 def _kept_by_server(new: Mapping[str, Any], live: Object) -> dict[str, Any]:

@@ -83,9 +83,7 @@ async def test_a_conflict_names_the_field_and_force_takes_it(it: Twin) -> None:
     field = '.spec.template.spec.containers[name="web"].image'
     cause = {"reason": "FieldManagerConflict", "message": 'conflict with "flux"', "field": field}
     assert (status, refused["details"]["causes"]) == (409, [cause])
-    assert (
-        refused["message"] == f'Apply failed with 1 conflict: conflict with "flux": {field}'
-    )
+    assert refused["message"] == f'Apply failed with 1 conflict: conflict with "flux": {field}'
     taken = await it.applied(place, deployment("a", image="web:2"), "other", force="true")
     mine = entry(taken)["f:spec"]["f:template"]["f:spec"]["f:containers"]['k:{"name":"web"}']
     assert "f:image" not in mine
@@ -229,7 +227,9 @@ async def test_lists_come_in_pages_and_selections(it: Twin) -> None:
     assert await names(labelSelector="app!=x,app") == ["c"]
     assert await names(fieldSelector="metadata.name=b") == ["b"]
     _, first = await it.call("GET", place, labelSelector="app", limit="2")
-    rest = await names(labelSelector="app", limit="2", **{"continue": first["metadata"]["continue"]})
+    rest = await names(
+        labelSelector="app", limit="2", **{"continue": first["metadata"]["continue"]}
+    )
     assert ([one["metadata"]["name"] for one in first["items"]], rest) == (["a", "b"], ["c"])
 
 

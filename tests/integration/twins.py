@@ -40,7 +40,7 @@ class Twin:
     def __init__(self, api: Kube, kind: str) -> None:
         self.kind = kind
         self.call = api.call
-        self._api = api
+        self.api = api
 
     async def namespace(self) -> str:
         """Create a namespace of its own for a test."""
@@ -64,6 +64,11 @@ class Twin:
         assert status in (200, 201), new
         return new
 
+    async def serves(self, path: str) -> bool:
+        """Tell whether there is anything at *path*; where not, the answer is no JSON."""
+        async with self._request(path, "application/json", {}) as answer:
+            return bool(answer.status == 200)
+
     async def get(self, path: str, accept: str = "application/json") -> Any:
         """Read in another form."""
         async with self._request(path, accept, {}) as answer:
@@ -80,11 +85,11 @@ class Twin:
 
     def _request(self, path: str, accept: str, params: Mapping[str, str]) -> Any:
         headers = {"Accept": accept}
-        key = self._api._api.configuration.api_key  # noqa: SLF001 - the test is its own client
+        key = self.api._api.configuration.api_key
         if "BearerToken" in key:
             headers["Authorization"] = key["BearerToken"]
-        session = self._api._session  # noqa: SLF001 - same
-        return session.get(f"{self._api.host}/{path}", params=params, headers=headers)
+        session = self.api._session
+        return session.get(f"{self.api.host}/{path}", params=params, headers=headers)
 
 
 class Events:
@@ -133,6 +138,52 @@ def deployment(
         "kind": "Deployment",
         "metadata": {"name": name},
         "spec": {"selector": {"matchLabels": labels}, "template": template, **spec},
+    }
+
+
+def definition(kind: str) -> dict[str, Any]:
+    """Return the definition of a custom resource in the group twins.example.com."""
+    plural = f"{kind.lower()}s"
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {
+                    "color": {"type": "string"},
+                    "size": {"type": "integer"},
+                    "parts": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["name"],
+                        "items": {
+                            "type": "object",
+                            "required": ["name"],
+                            "properties": {"name": {"type": "string"}},
+                        },
+                    },
+                },
+            },
+            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        },
+    }
+    served = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "subresources": {"status": {}},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.twins.example.com"},
+        "spec": {
+            "group": "twins.example.com",
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural},
+            "versions": [served],
+        },
     }
 
 

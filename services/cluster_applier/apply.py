@@ -1,0 +1,150 @@
+"""Applies and deletes objects, stage by stage, several at a time; each ends with a result."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+import structlog
+
+from services.cluster_applier.domain.drift import Drift
+from services.cluster_applier.domain.inventory import Applied
+from services.cluster_applier.domain.ledger import Ledger
+from services.cluster_applier.domain.ownership import ours
+from services.cluster_applier.domain.plan import Wanted
+from services.cluster_applier.domain.stages import DEFINITIONS, staged
+from services.cluster_applier.kube import Answer, Kube
+from shared.bundle.format import Bundle
+from shared.contract import ObjectResult
+
+logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+ESTABLISHED = 10.0
+"""Seconds that a new definition may take until its objects are served."""
+
+Late = Callable[[str, Drift], None]
+"""Told of drift that came while an object was being applied."""
+
+
+class Applying:
+    """One round of changes of one sync."""
+
+    def __init__(
+        self, sync: str, kube: Kube, ledger: Ledger, *, concurrency: int, late: Late
+    ) -> None:
+        self.results: list[ObjectResult] = []
+        self.applied: dict[str, Applied] = {}
+        self.deleted: set[str] = set()
+        self._sync = sync
+        self._kube = kube
+        self._ledger = ledger
+        self._concurrency = concurrency
+        self._late = late
+
+    @property
+    def failed(self) -> bool:
+        """Whether any object could not be changed."""
+        return any(result.action == "failed" for result in self.results)
+
+    async def apply(
+        self, wanted: Iterable[Wanted], bundle: Bundle, known: dict[str, Applied]
+    ) -> None:
+        """Apply *wanted* in stages; a stage begins when the one before is done."""
+        for number, some in staged((one.id, one) for one in wanted):
+            # In the order of the bundle, so that each of its chunks is opened once.
+            ordered = sorted(some, key=lambda one: (one.entry.chunk, one.entry.offset))
+            await self._each(ordered, lambda one: self._one(one, bundle, known))
+            if number == DEFINITIONS:
+                await self._each(ordered, self._wait_established)
+
+    async def delete(self, obsolete: Sequence[tuple[str, str, Applied]]) -> None:
+        """Delete objects, given as id, path and what we know of them, one after the other."""
+        for name, path, applied in obsolete:
+            self._ledger.release(name)
+            answer = await self._kube.delete(path, uid=applied.uid)
+            if answer.ok or answer.status == 404:
+                self.deleted.add(name)
+                self.results.append(ObjectResult(id=name, action="deleted"))
+            elif answer.status == 409:
+                # Somebody made it anew since: what is there is not ours to delete.
+                self.deleted.add(name)
+                self.results.append(ObjectResult(id=name, action="skipped", message=answer.reason))
+            else:
+                self.results.append(ObjectResult(id=name, action="failed", message=answer.reason))
+
+    async def _one(self, one: Wanted, bundle: Bundle, known: dict[str, Applied]) -> None:
+        name = str(one.id)
+        owner = self._ledger.owner(name)
+        if owner not in {None, self._sync}:
+            self.refuse(one, f"is declared by the sync {owner} already, which keeps it")
+            return
+        self._ledger.begin(name)
+        try:
+            answer = await self._kube.apply(one.path, bundle.object(one.entry))
+        except BaseException:
+            self._ledger.abandon(name)
+            raise
+        if not answer.ok:
+            self._ledger.abandon(name)
+            self.refuse(one, answer.reason)
+            return
+        self._note(one, answer, known.get(name))
+
+    def _note(self, one: Wanted, answer: Answer, before: Applied | None) -> None:
+        name, metadata = str(one.id), answer.body["metadata"]
+        fields, created = ours(metadata), answer.status == 201
+        drift = self._ledger.end(name, self._sync, fields, metadata.get("resourceVersion"))
+        if drift:
+            self._late(name, drift)
+        self.applied[name] = Applied(
+            digest=one.entry.digest,
+            fields=fields,
+            uid=metadata.get("uid", ""),
+            created=created or (before.created if before else False),
+        )
+        action = "created" if created else "configured"
+        entry = one.entry
+        self.results.append(ObjectResult(id=name, action=action, file=entry.file, line=entry.line))
+
+    def refuse(self, one: Wanted, reason: str) -> None:
+        """Note that an object could not be applied."""
+        entry = one.entry
+        logger.error(
+            "object not applied",
+            object=str(one.id),
+            file=entry.file,
+            line=entry.line,
+            reason=reason,
+        )
+        self.results.append(
+            ObjectResult(
+                id=str(one.id), action="failed", message=reason, file=entry.file, line=entry.line
+            )
+        )
+
+    async def _wait_established(self, one: Wanted) -> None:
+        try:
+            async with asyncio.timeout(ESTABLISHED):
+                while not _established(await self._kube.get(one.path)):
+                    await asyncio.sleep(0.03)  # noqa: ASYNC110 - no event tells of it
+        except TimeoutError:
+            logger.warning("definition not established", object=str(one.id))
+
+    async def _each(self, items: Sequence[T], work: Callable[[T], Awaitable[None]]) -> None:
+        waiting = iter(items)
+
+        async def worker() -> None:
+            for item in waiting:
+                await work(item)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(min(self._concurrency, len(items))):
+                group.create_task(worker(), name=f"apply {self._sync} {number}")
+
+
+def _established(answer: Answer) -> bool:
+    conditions = (answer.body.get("status") or {}).get("conditions") or () if answer.ok else ()
+    return any(
+        one.get("type") == "Established" and one.get("status") == "True" for one in conditions
+    )

@@ -1,0 +1,121 @@
+"""Which kinds a cluster serves, and where: two requests, again when a kind is not known."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.cluster_applier.kube import DISCOVERY, Kube
+from shared.manifests import ObjectId
+from shared.runtime.errors import TemporaryError
+
+PAUSE = 2.0
+"""Seconds between two looks for kinds that are not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A kind, as the API server serves it."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    def collection(self, namespace: str = "") -> str:
+        """Return the path of its objects, in one namespace or in all."""
+        base = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        inside = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{base}{inside}/{self.plural}"
+
+    def path(self, namespace: str, name: str) -> str:
+        """Return the path of one object."""
+        return f"{self.collection(namespace)}/{name}"
+
+
+class Discovery:
+    """What one cluster serves."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._known: dict[tuple[str, str, str], Resource] = {}
+        self._looked = float("-inf")
+        self._one_at_a_time = asyncio.Lock()
+
+    async def find(self, named: ObjectId, version: str) -> Resource | None:
+        """Return how a kind is served; None where it is not, as far as we know."""
+        key = named.group, version, named.kind
+        if key not in self._known:
+            await self._refresh()
+        return self._known.get(key)
+
+    async def preferred(self, group: str, kind: str) -> Resource | None:
+        """Return a kind in whichever version is served."""
+        found = [one for key, one in self._known.items() if (key[0], key[2]) == (group, kind)]
+        return found[0] if found else None
+
+    def forget(self) -> None:
+        """Look anew at the next kind that is not known: definitions have come."""
+        self._looked = float("-inf")
+
+    async def _refresh(self) -> None:
+        async with self._one_at_a_time:
+            now = asyncio.get_running_loop().time()
+            if now - self._looked < PAUSE:
+                return
+            found: dict[tuple[str, str, str], Resource] = {}
+            for root in ("/api", "/apis"):
+                answer = await self._kube.get(root, accept=DISCOVERY)
+                if not answer.ok:
+                    raise TemporaryError(self._kube.name, f"discovery: {answer.reason}")
+                async for one in self._resources(root, answer.body):
+                    found[one.group, one.version, one.kind] = one
+            self._known = found
+            self._looked = now
+
+    async def _resources(self, root: str, body: Any) -> Any:
+        if body.get("kind") == "APIGroupDiscoveryList":
+            for one in _aggregated(body):
+                yield one
+            return
+        for group, version, path in _versions(root, body):
+            answer = await self._kube.get(path)
+            if answer.ok:
+                for one in _listed(group, version, answer.body):
+                    yield one
+
+
+def _aggregated(body: Mapping[str, Any]) -> Iterator[Resource]:
+    for group in body["items"]:
+        name = (group.get("metadata") or {}).get("name", "")
+        for version in group["versions"]:
+            for one in version.get("resources", ()):
+                yield Resource(
+                    group=name,
+                    version=version["version"],
+                    kind=(one.get("responseKind") or {}).get("kind", ""),
+                    plural=one["resource"],
+                    namespaced=one["scope"] == "Namespaced",
+                )
+
+
+def _versions(root: str, body: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Return group, version and path of what servers before 1.26 list."""
+    for version in body.get("versions", ()):
+        yield "", version, f"{root}/{version}"
+    for group in body.get("groups", ()):
+        for one in group["versions"]:
+            yield group["name"], one["version"], f"{root}/{one['groupVersion']}"
+
+
+def _listed(group: str, version: str, body: Mapping[str, Any]) -> Iterator[Resource]:
+    for one in body.get("resources", ()):
+        if "/" not in one["name"]:  # a subresource
+            yield Resource(
+                group=group,
+                version=version,
+                kind=one["kind"],
+                plural=one["name"],
+                namespaced=one["namespaced"],
+            )

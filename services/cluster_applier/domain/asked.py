@@ -1,0 +1,36 @@
+"""What a group of messages about one sync asks for, all together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from shared.contract import Message, StateDeclared, SyncRequested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One look at a sync, however many asked for it."""
+
+    digest: str = ""
+    """Of the bundle that was declared last; empty where nobody named one."""
+    person: bool = False
+    tick: bool = False
+    """Everything is to be compared."""
+    drifted: frozenset[str] = field(default_factory=frozenset)
+
+
+def asked(messages: Iterable[Message]) -> Asked:
+    """Return what *messages* ask for, the last declaration counting."""
+    digest, reasons, drifted = "", set(), set()
+    for message in messages:
+        match message:
+            case StateDeclared():
+                digest = message.bundle
+            case SyncRequested():
+                reasons.add(message.reason)
+                drifted |= set(message.objects)
+    return Asked(
+        digest=digest,
+        person="person" in reasons,
+        tick=bool(reasons & {"tick", "person", "again"}),
+        drifted=frozenset(drifted),
+    )

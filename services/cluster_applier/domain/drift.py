@@ -1,0 +1,55 @@
+"""Drift that was seen, and when it is no longer put back because somebody insists."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+TIMES = 3
+"""So often an object is put back ..."""
+WITHIN = 600.0
+"""... within so many seconds; then it is contested."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One object that differs from what we applied."""
+
+    what: str
+    """deleted | changed"""
+    manager: str
+    seen: float
+    """When, on the loop's clock."""
+
+
+@dataclass(slots=True)
+class Drifts:
+    """What of one sync differs now, and how often each object did."""
+
+    pending: dict[str, Drift] = field(default_factory=dict)
+    """By object id: seen, and not put back yet."""
+    contested: dict[str, Drift] = field(default_factory=dict)
+    """By object id: left alone until a person or a new revision decides."""
+    _corrected: dict[str, deque[float]] = field(default_factory=dict)
+
+    def see(self, name: str, drift: Drift) -> bool:
+        """Note a difference; return whether it is to be put back."""
+        if name in self.contested:
+            return False
+        self.pending.setdefault(name, drift)
+        return True
+
+    def correct(self, name: str, now: float) -> tuple[Drift, bool] | None:
+        """Note that an object is put back; return its drift, and whether it is contested now."""
+        drift = self.pending.pop(name, None)
+        if drift is None:
+            return None
+        times = self._corrected.setdefault(name, deque(maxlen=TIMES))
+        often = len(times) == TIMES and now - times[0] < WITHIN
+        times.append(now)
+        if often:
+            self.contested[name] = drift
+        return drift, often
+
+    def forgive(self) -> None:
+        """Begin anew: a person or a new revision has decided."""
+        self.contested.clear()
+        self._corrected.clear()

@@ -1,0 +1,109 @@
+"""
+What is ours on one target, and what each event of a watch means to it.
+
+An object that is being applied is *in flight*: its events are judged when the answer is there,
+since our own writes are no drift.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.cluster_applier.domain.drift import Drift
+from services.cluster_applier.domain.inventory import Inventory
+from services.cluster_applier.domain.ownership import last_manager, ours
+from shared.manifests import ObjectId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An object as a watch shows it."""
+
+    id: str
+    fields: str
+    """Empty where it is gone."""
+    version: int
+    manager: str
+    at: float
+
+    @classmethod
+    def of(cls, named: ObjectId, metadata: Mapping[str, Any], at: float, *, gone: bool) -> "Seen":
+        """Return what *metadata* tells of an object."""
+        return cls(
+            id=str(named),
+            fields="" if gone else ours(metadata),
+            version=_number(metadata.get("resourceVersion")),
+            manager=last_manager(metadata),
+            at=at,
+        )
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Which sync owns which object, and the fields that it must have."""
+
+    _owners: dict[str, str] = field(default_factory=dict)
+    _fields: dict[str, str] = field(default_factory=dict)
+    _in_flight: dict[str, Seen | None] = field(default_factory=dict)
+
+    def claim(self, inventory: Inventory) -> None:
+        """Take over what an inventory says of its sync."""
+        for name in [name for name, sync in self._owners.items() if sync == inventory.sync]:
+            if name not in inventory.objects:
+                self.release(name)
+        for name, applied in inventory.objects.items():
+            if self._owners.setdefault(name, inventory.sync) == inventory.sync and applied.fields:
+                self._fields[name] = applied.fields
+
+    def owner(self, name: str) -> str | None:
+        """Return the sync that owns an object."""
+        return self._owners.get(name)
+
+    def release(self, name: str) -> None:
+        """Forget an object: it is about to be deleted."""
+        self._owners.pop(name, None)
+        self._fields.pop(name, None)
+
+    def begin(self, name: str) -> None:
+        """Note that an object is being applied."""
+        self._in_flight[name] = None
+
+    def end(self, name: str, sync: str, fields: str, version: object) -> Drift | None:
+        """Note the answer; return drift that came after it, though it was seen before."""
+        seen = self._in_flight.pop(name, None)
+        self._owners.setdefault(name, sync)
+        self._fields[name] = fields
+        if seen is None or seen.version <= _number(version) or seen.fields == fields:
+            return None
+        return _drift(seen)
+
+    def abandon(self, name: str) -> None:
+        """Note that an object could not be applied."""
+        self._in_flight.pop(name, None)
+
+    def judge(self, seen: Seen) -> tuple[str, Drift] | None:
+        """Return the sync and the drift that *seen* shows, if it does."""
+        expected = self._fields.get(seen.id)
+        if seen.id in self._in_flight:
+            self._in_flight[seen.id] = seen
+            return None
+        if expected is None or seen.fields == expected:
+            return None
+        return self._owners[seen.id], _drift(seen)
+
+    def missing(self, kind: tuple[str, str], there: Iterable[str], at: float) -> Iterable[Seen]:
+        """Return what we own of a group and kind and is not *there*."""
+        found = frozenset(there)
+        for name in list(self._fields):
+            named = ObjectId.parse(name)
+            if (named.group, named.kind) == kind and name not in found:
+                yield Seen(id=name, fields="", version=0, manager="", at=at)
+
+
+def _drift(seen: Seen) -> Drift:
+    what = "changed" if seen.fields else "deleted"
+    return Drift(what=what, manager=seen.manager, seen=seen.at)
+
+
+def _number(version: object) -> int:
+    return int(version) if isinstance(version, str | int) and str(version).isdigit() else 0

@@ -1,0 +1,39 @@
+"""
+How drift is recognised without reading objects: by the fields that the API server says are ours.
+
+When somebody else sets a field of ours, or removes it, our entry in managedFields changes; status
+and other people's fields leave it alone.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+MANAGER = "flux"
+
+
+def ours(metadata: Mapping[str, Any]) -> str:
+    """Return the fingerprint of the fields that are ours; empty where none are."""
+    for entry in metadata.get("managedFields") or ():
+        if (
+            entry.get("manager") == MANAGER
+            and entry.get("operation") == "Apply"
+            and not entry.get("subresource")
+        ):
+            text = json.dumps(entry.get("fieldsV1"), sort_keys=True)
+            return sha256(text.encode()).hexdigest()[:16]
+    return ""
+
+
+def last_manager(metadata: Mapping[str, Any]) -> str:
+    """Return who changed the object last beside us, as far as it is told."""
+    others = [
+        entry
+        for entry in metadata.get("managedFields") or ()
+        if entry.get("manager") != MANAGER and not entry.get("subresource")
+    ]
+    latest: Mapping[str, Any] = max(
+        others, key=lambda entry: str(entry.get("time", "")), default={}
+    )
+    return str(latest.get("manager", ""))

@@ -1,0 +1,53 @@
+"""Wires cluster-applier together. The only module here that knows every other one."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from services.cluster_applier import handlers
+from services.cluster_applier.domain.drift import Drift
+from services.cluster_applier.settings import Settings
+from services.cluster_applier.sync import Sync
+from services.cluster_applier.target import target
+from shared.bus.port import Bus, Worker
+from shared.config.model import Config
+from shared.contract import Draft, SyncRequested
+from shared.runtime import service
+from shared.runtime.health import Health
+from shared.runtime.ticker import ticker
+
+
+@asynccontextmanager
+async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mapping[str, Worker]]:
+    """Yield the workers of cluster-applier."""
+    settings = Settings.of(config)
+    syncs: dict[str, Sync] = {}
+
+    def drift(sync: str, name: str, what: Drift) -> None:
+        syncs[sync].see_drift(name, what)
+
+    def due() -> Iterable[tuple[Draft, float]]:
+        for sync in settings.syncs:
+            yield Draft(message=SyncRequested(sync=sync.name)), sync.interval
+
+    async with AsyncExitStack() as stack:
+        targets = {
+            one.name: await stack.enter_async_context(target(one, bus, drift=drift))
+            for one in settings.targets
+        }
+        for one in settings.syncs:
+            syncs[one.name] = Sync(one, targets[one.target], bus)
+        on_group = partial(handlers.on_group, syncs=syncs)
+        workers: dict[str, Worker] = {
+            "consume": bus.worker("cluster-applier", on_group),
+            "tick": ticker(bus, due),
+        }
+        workers |= {f"watch {name}": one.watches.run for name, one in targets.items()}
+        workers |= {f"live {name}": one.live.run for name, one in targets.items()}
+        workers |= {f"drift {name}": one.run for name, one in syncs.items()}
+        yield workers
+
+
+def main() -> None:
+    """Run cluster-applier until it is told to stop."""
+    service.main("cluster-applier", wire)

@@ -1,0 +1,18 @@
+"""What the handlers need from outside, in our words."""
+
+from typing import Protocol
+
+from services.cluster_applier.domain.asked import Asked
+from shared.contract import Message
+
+
+class Syncing(Protocol):
+    """Makes one sync's part of a cluster equal to git."""
+
+    async def reconcile(self, asked: Asked) -> tuple[Message, ...]:
+        """
+        Apply what differs; return what is to be told.
+
+        Raises:
+            TemporaryError: the cluster can't be reached.
+        """

@@ -1,0 +1,45 @@
+"""The slice of `flux.yaml` that cluster-applier takes."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from shared.config.model import Config, Target
+from shared.git.identity import repository_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSettings:
+    """A sync, as far as applying goes."""
+
+    name: str
+    target: str
+    repository: str
+    prune: bool
+    interval: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What cluster-applier needs."""
+
+    syncs: tuple[SyncSettings, ...]
+    targets: tuple[Target, ...]
+    """Those that a sync names."""
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Take our slice."""
+        used = {sync.target for sync in config.syncs}
+        return cls(
+            syncs=tuple(
+                SyncSettings(
+                    name=sync.name,
+                    target=sync.target,
+                    repository=repository_id(sync.git.url, sync.git.branch),
+                    prune=sync.prune,
+                    interval=sync.sync_interval,
+                )
+                for sync in config.syncs
+            ),
+            targets=tuple(target for target in config.targets if target.name in used),
+        )

@@ -1,0 +1,59 @@
+"""One cluster with everything that is kept of it: kinds, inventories, ledger, watches."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.cluster_applier.discovery import Discovery, Resource
+from services.cluster_applier.domain.ledger import Ledger
+from services.cluster_applier.domain.status import KINDS
+from services.cluster_applier.inventory_store import InventoryStore
+from services.cluster_applier.kube import Kube, kube
+from services.cluster_applier.live import Live
+from services.cluster_applier.watch import OnDrift, Watches
+from shared.bus.port import Bus
+from shared.config.model import Target as Settings
+
+_GROUPS = {"CronJob": "batch"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A cluster that syncs are applied to."""
+
+    settings: Settings
+    kube: Kube
+    discovery: Discovery
+    inventories: InventoryStore
+    ledger: Ledger
+    watches: Watches
+    live: Live
+
+
+@asynccontextmanager
+async def target(settings: Settings, bus: Bus, *, drift: OnDrift) -> AsyncIterator[Target]:
+    """Open a cluster; workloads are watched from the start, other kinds once they are applied."""
+    ledger = Ledger()
+    live = Live(settings.name, ledger, bus)
+    async with kube(settings) as api:
+        watches = Watches(api, ledger, bus, drift=drift, workload=live.see)
+        watches.ensure({_workload(kind) for kind in KINDS})
+        yield Target(
+            settings=settings,
+            kube=api,
+            discovery=Discovery(api),
+            inventories=InventoryStore(api, settings.namespace),
+            ledger=ledger,
+            watches=watches,
+            live=live,
+        )
+
+
+def _workload(kind: str) -> Resource:
+    return Resource(
+        group=_GROUPS.get(kind, "apps"),
+        version="v1",
+        kind=kind,
+        plural=f"{kind.lower()}s",
+        namespaced=True,
+    )

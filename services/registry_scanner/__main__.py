@@ -1,0 +1,5 @@
+"""`python -m services.registry_scanner --config flux.yaml`."""
+
+from services.registry_scanner.main import main
+
+main()

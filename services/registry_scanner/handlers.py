@@ -1,0 +1,109 @@
+"""
+A scan: list the tags once for all that asked, choose for every container, say what was found.
+
+Said again at every scan for as long as it holds. What could not be read whole chooses nothing: an
+older image must never come of a list that was cut short.
+"""
+
+import time
+from collections.abc import Sequence
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from services.registry_scanner.domain.found import found, needing_created
+from services.registry_scanner.domain.wanted import Wanted
+from services.registry_scanner.ports import Registries, UnreadableError
+from shared.bus.port import Bus, Outcome
+from shared.contract import (
+    Draft,
+    Envelope,
+    ScanCompleted,
+    ScanFailed,
+    ScanRequested,
+    Tag,
+    TagsListed,
+    TagsQuestion,
+)
+from shared.images import Candidate
+from shared.runtime.errors import TemporaryError
+
+logger = structlog.get_logger(__name__)
+
+SCANS = Counter("flux_registry_scanner_scans_total", "Image repositories read", ["outcome"])
+SECONDS = Histogram("flux_registry_scanner_scan_seconds", "Time to read an image repository")
+
+
+async def on_group(
+    image: str, messages: Sequence[Envelope], *, wanted: Wanted, registries: Registries, bus: Bus
+) -> Outcome:
+    """Read *image* once and say what its tags mean to all who use it."""
+    scans = [one for one in messages if isinstance(one.message, ScanRequested)]
+    questions = [one for one in messages if isinstance(one.message, TagsQuestion)]
+    uses = wanted.of(image)
+    if not questions and not uses:
+        return Outcome()  # nobody automates it any more: it is not read
+    begin, requests = time.monotonic(), registries.requests
+    try:
+        candidates = await _read(image, wanted, questions, registries)
+    except TemporaryError as error:
+        await bus.publish(*_answers(questions, TagsListed(image=image, error=str(error))))
+        raise
+    except UnreadableError as error:
+        return _unreadable(image, scans, questions, error)
+    updates = found(candidates, uses) if scans else []
+    completed = ScanCompleted(
+        image=image,
+        tags=len(candidates),
+        seconds=time.monotonic() - begin,
+        requests=registries.requests - requests,
+        found=len(updates),
+    )
+    SCANS.labels("completed").inc()
+    SECONDS.observe(completed.seconds)
+    cause = next((one for one in scans if _reason(one) != "tick"), messages[0])
+    return Outcome(
+        events=(
+            *(Draft(message=update, cause=cause) for update in updates),
+            Draft(message=completed, cause=cause),
+            *_answers(questions, _listed(image, candidates)),
+        )
+    )
+
+
+async def _read(
+    image: str, wanted: Wanted, questions: Sequence[Envelope], registries: Registries
+) -> Sequence[Candidate]:
+    tags = await registries.tags(image)
+    asked = any(getattr(one.message, "created", False) for one in questions)
+    created = frozenset(tags) if asked else needing_created(tags, wanted.of(image))
+    return await registries.candidates(image, tags, created)
+
+
+def _unreadable(
+    image: str, scans: Sequence[Envelope], questions: Sequence[Envelope], error: UnreadableError
+) -> Outcome:
+    SCANS.labels("failed").inc()
+    failed = ScanFailed(image=image, reason=str(error))
+    return Outcome(
+        events=(
+            *(Draft(message=failed, cause=one) for one in scans[:1]),
+            *_answers(questions, TagsListed(image=image, error=str(error))),
+        )
+    )
+
+
+def _answers(questions: Sequence[Envelope], answer: TagsListed) -> list[Draft]:
+    return [Draft(message=answer, cause=question) for question in questions]
+
+
+def _listed(image: str, candidates: Sequence[Candidate]) -> TagsListed:
+    return TagsListed(
+        image=image,
+        tags=tuple(Tag(name=one.tag, created=one.created, digest=one.digest) for one in candidates),
+    )
+
+
+def _reason(envelope: Envelope) -> str:
+    message = envelope.message
+    return message.reason if isinstance(message, ScanRequested) else ""

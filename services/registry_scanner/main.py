@@ -1,0 +1,43 @@
+"""Wires registry-scanner together. The only module here that knows every other one."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from services.registry_scanner import handlers
+from services.registry_scanner.created_cache import CreatedCache
+from services.registry_scanner.declared import Declared
+from services.registry_scanner.domain.wanted import Wanted
+from services.registry_scanner.oci_registry import OciRegistries
+from services.registry_scanner.settings import Settings
+from shared.bus.port import Bus, Worker
+from shared.config.model import Config
+from shared.contract import Draft, ScanRequested
+from shared.runtime import service
+from shared.runtime.health import Health
+from shared.runtime.ticker import ticker
+
+
+@asynccontextmanager
+async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mapping[str, Worker]]:
+    """Yield the workers of registry-scanner."""
+    settings = Settings.of(config)
+    wanted = Wanted(settings.syncs)
+
+    def due() -> Iterable[tuple[Draft, float]]:
+        for image in wanted.images():
+            yield Draft(message=ScanRequested(image=image)), settings.interval
+
+    with CreatedCache(settings.state_dir / "created.sqlite") as cache:
+        async with OciRegistries(settings, cache) as registries:
+            on_group = partial(handlers.on_group, wanted=wanted, registries=registries, bus=bus)
+            yield {
+                "declared": Declared(bus, wanted).run,
+                "consume": bus.worker("registry-scanner", on_group, parallel=16),
+                "tick": ticker(bus, due),
+            }
+
+
+def main() -> None:
+    """Run registry-scanner until it is told to stop."""
+    service.main("registry-scanner", wire)
