@@ -9,10 +9,11 @@ It must not know Flux, and nothing of Flux may know it. What it is made of, from
 
 - `shapes`, `kinds`: what each kind looks like; recorded from a real server by `record`
 - `fields`, `compare`, `merge`, `ownership`: server-side apply, as pure functions
-- `patches`, `selectors`, `defaults`, `answers`: the other rules, as pure functions, too
+- `patches`, `selectors`, `defaults`, `checks`, `answers`: the other rules, as pure functions, too
 - `store`: the objects and the log of their changes; `watches` follows it
-- `writing`, `deleting`, `controllers`: what changes the store
-- `discovery`, `views`, `http`, `__main__`: how it is seen from outside
+- `writing` (of `bodies`), `deleting`: what people and programs change
+- `controllers`, with `rollouts` and `definitions`: what happens by itself
+- `discovery`, `listing`, `views`, `scale`, `http`, `__main__`: how it is seen from outside
 
 One suite of tests runs on it and on the real control plane, so that it cannot drift.
 """

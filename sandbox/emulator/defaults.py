@@ -1,22 +1,19 @@
 """
-What the server adds to an object that was left open, and what it refuses.
+What the server adds to an object that was left open, and what it leaves out.
 
 Only what shows in a demo or decides about an apply; the real server does much more.
 """
 
 import base64
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
-from sandbox.emulator.answers import Cause, invalid
 from sandbox.emulator.kinds import Resource
 from sandbox.emulator.shapes import FREE, Shape
 
 Fill = Callable[[dict[str, Any]], None]
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"}
 
 
@@ -41,17 +38,6 @@ def allocated(obj: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
         full["spec"] = dict(full.get("spec", {}))
         allocate(full)
     return full
-
-
-def check(obj: Mapping[str, Any], live: Mapping[str, Any] | None, resource: Resource) -> None:
-    """
-    Refuse *obj*, which is to replace *live*, where a real server would.
-
-    Raises:
-        ApiError: the object is invalid.
-    """
-    if causes := list(_problems(obj, live, resource)):
-        raise invalid(resource, obj["metadata"]["name"], causes)
 
 
 def known(value: Any, shape: Shape, at: str = "") -> tuple[Any, list[str]]:
@@ -207,45 +193,3 @@ _ALLOCATE: Mapping[str, Fill] = {
     "Namespace": _allocate_phase,
     "Service": _allocate_address,
 }
-
-
-def _problems(
-    obj: Mapping[str, Any], live: Mapping[str, Any] | None, resource: Resource
-) -> Iterator[Cause]:
-    name = obj["metadata"]["name"]
-    # Names in access control may hold more, such as colons.
-    if not resource.group.startswith("rbac") and not _NAME.fullmatch(name):
-        text = f'Invalid value: "{name}": a lowercase RFC 1123 subdomain is needed here'
-        yield "FieldValueInvalid", text, "metadata.name"
-    if resource.is_custom or resource.group not in ("apps", "batch"):
-        return
-    spec = obj.get("spec", {})
-    if resource.group == "apps":
-        yield from _selector_problems(spec)
-        if not spec.get("template", {}).get("spec", {}).get("containers"):
-            yield "FieldValueRequired", "Required value", "spec.template.spec.containers"
-    if live is not None:
-        yield from _immutable(spec, live.get("spec", {}), resource)
-
-
-def _selector_problems(spec: Mapping[str, Any]) -> Iterator[Cause]:
-    labels = spec.get("template", {}).get("metadata", {}).get("labels") or {}
-    wanted = spec.get("selector", {}).get("matchLabels") or {}
-    if "selector" not in spec:
-        yield "FieldValueRequired", "Required value", "spec.selector"
-    if "selector" not in spec or not wanted.items() <= labels.items():
-        text = "Invalid value: `selector` does not match template `labels`"
-        yield "FieldValueInvalid", text, "spec.template.metadata.labels"
-
-
-def _immutable(
-    spec: Mapping[str, Any], live: Mapping[str, Any], resource: Resource
-) -> Iterator[Cause]:
-    if resource.kind == "StatefulSet":
-        if any(spec.get(name) != live.get(name) for name in ("selector", "serviceName")):
-            text = "Forbidden: updates to statefulset spec for these fields are forbidden"
-            yield "FieldValueForbidden", text, "spec"
-        return
-    name = "template" if resource.kind == "Job" else "selector"
-    if resource.kind != "CronJob" and spec.get(name) != live.get(name):
-        yield "FieldValueInvalid", "Invalid value: field is immutable", f"spec.{name}"

@@ -145,9 +145,7 @@ def _merge_lists(live: list[Any], patch: list[Any], shape: Shape) -> list[Any]:
     return merged
 
 
-def _in_order(
-    items: list[Any], order: Sequence[Any], live: Sequence[Any], key: str
-) -> list[Any]:
+def _in_order(items: list[Any], order: Sequence[Any], live: Sequence[Any], key: str) -> list[Any]:
     """
     Sort those *items* that the patch names by its *order*, the rest as they were in *live*.
 

@@ -88,6 +88,8 @@ def _shape(schema: Mapping[str, Any]) -> Any:
     """Say in short what a schema is; the words are those that `shapes` reads."""
     if (name := next(_references(schema, deep=False), None)) is not None:
         shape: dict[str, Any] = {"ref": name}
+        if schema.get("default") == {}:
+            shape["embedded"] = True
     elif schema.get("type") == "array":
         shape = {"list": _shape(schema["items"])}
         if schema.get("x-kubernetes-list-type") == "map":

@@ -22,6 +22,7 @@ class Shape:
     kind: Literal["scalar", "struct", "map", "list", "free"]
     atomic: bool = False  # owned and replaced as a whole
     fields: dict[str, "Shape"] = field(default_factory=dict)
+    embedded: frozenset[str] = frozenset()  # fields that are there even where nobody set them
     element: "Shape | None" = None  # of a map's values or a list's items
     keys: tuple[str, ...] = ()  # what tells the items of a list apart
     is_set: bool = False
@@ -38,6 +39,10 @@ class Shape:
         if self.kind == "list":
             return bool(self.keys) or self.is_set
         return self.kind != "scalar" and not self.atomic
+
+    def empty(self) -> dict[str, object]:
+        """Return what there is of such a struct before anybody sets a field."""
+        return {name: self.fields[name].empty() for name in self.embedded}
 
 
 SCALAR = Shape("scalar")
@@ -74,7 +79,8 @@ class Shapes:
         atomic = said.get("atomic", False)
         if "fields" in said:
             fields = {name: self._read(inner) for name, inner in said["fields"].items()}
-            return Shape("struct", atomic=atomic, fields=fields)
+            always = frozenset(n for n, inner in said["fields"].items() if inner.get("embedded"))
+            return Shape("struct", atomic=atomic, fields=fields, embedded=always)
         if "map" in said:
             return Shape("map", atomic=atomic, element=self._read(said["map"]))
         return Shape("scalar", default=said.get("default"))

@@ -18,7 +18,8 @@ from sandbox.emulator.bodies import (
     untypable,
     without_unknown,
 )
-from sandbox.emulator.defaults import allocated, check, filled
+from sandbox.emulator.checks import check
+from sandbox.emulator.defaults import allocated, filled
 from sandbox.emulator.fields import DuplicateError
 from sandbox.emulator.kinds import Kinds, Resource
 from sandbox.emulator.ownership import Owner, now
@@ -57,7 +58,7 @@ class Writer:
         if self._store.get(target.resource, target.namespace, name):
             raise exists(target.resource, name)
         new = filled(self._newborn(target, new), target.resource)
-        empty = {"kind": new["kind"], "metadata": {}, "spec": {}, "status": {}}
+        empty = {"metadata": {}, **target.resource.shape.empty()}
         owned = ownership.update(empty, new, target.resource.shape, _owner(target, options))
         return self._save(target, None, owned, options)
 

@@ -126,8 +126,8 @@ class Applying:
     async def _wait_established(self, one: Wanted) -> None:
         try:
             async with asyncio.timeout(ESTABLISHED):
-                while not _established(await self._kube.get(one.path)):
-                    await asyncio.sleep(0.03)  # noqa: ASYNC110 - no event tells of it
+                while not _established(await self._kube.get(one.path)):  # noqa: ASYNC110 - no event tells
+                    await asyncio.sleep(0.03)
         except TimeoutError:
             logger.warning("definition not established", object=str(one.id))
 

@@ -26,6 +26,11 @@ class Shelf:
         self._offset: int | str = "first"
         self._newest: Bundle | None = None
 
+    @property
+    def last(self) -> Bundle | None:
+        """The newest bundle that was read so far."""
+        return self._newest
+
     async def newest(self, digest: str = "", *, timeout: float = 10.0) -> Bundle | None:
         """
         Return the newest bundle.

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ import pytest
 from twins import APPLY, DEPLOYMENTS, MERGE, Twin, deployment, twin
 
 pytestmark = pytest.mark.cluster
+
+Write = tuple[str, Any, str, dict[str, str]]  # method, body, its type, parameters
 
 WRITES = 300
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -33,9 +35,10 @@ async def test_random_writes_lead_to_the_same_object(tmp_path: Path) -> None:
             assert emulated == real, f"seed {seed}, write {number}: {write}"
 
 
-async def _done(it: Twin, place: str, write: tuple[str, Any, str, dict[str, str]]) -> Any:
+async def _done(it: Twin, place: str, write: Write) -> Any:
     method, body, content_type, params = write
-    status, said = await it.call(method, f"{place}/web", body, content_type, **params)
+    path = place if method == "POST" else f"{place}/web"
+    status, said = await it.call(method, path, body, content_type, **params)
     if status >= 400 and status != 404:
         return status, sorted(cause["field"] for cause in said["details"].get("causes", ()))
     _, live = await it.call("GET", f"{place}/web")
@@ -55,27 +58,65 @@ def _comparable(live: Any) -> Any:
     return live["spec"], metadata.get("labels"), metadata["generation"], owners
 
 
-def _write(dice: random.Random) -> tuple[str, Any, str, dict[str, str]]:
-    manager = {"fieldManager": dice.choice(["flux", "other"])}
-    match dice.randrange(10):
-        case 0:
-            return "PATCH", _edit(dice), MERGE, {"fieldManager": "kubectl-edit"}
-        case 1 | 2:
-            image = {"containers": [{"name": "web", **_container(dice)}]}
-            patch = {"spec": {"template": {"spec": image}}}
-            return "PATCH", patch, STRATEGIC, {"fieldManager": "kubectl-set"}
-        case 3:
-            order = [{"name": name} for name in dice.sample("ABCD", 4)]
-            gone = [{"name": dice.choice("ABCD"), "$patch": "delete"}]
-            container = {"name": "web", "env": gone, "$setElementOrder/env": order}
-            patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
-            return "PATCH", patch, STRATEGIC, {"fieldManager": "kubectl-set"}
-        case 4 if dice.random() < 0.3:
-            return "PUT", _manifest(dice), "application/json", {"fieldManager": "kubectl-replace"}
-        case 5 if dice.random() < 0.3:
-            return "DELETE", None, MERGE, {}
+def _write(dice: random.Random) -> Write:
+    ways, weights = zip(*_WAYS.items(), strict=True)
+    return dice.choices(ways, weights)[0](dice)
+
+
+def _apply(dice: random.Random) -> Write:
     force = {"force": "true"} if dice.random() < 0.6 else {}
-    return "PATCH", _manifest(dice), APPLY, {**manager, **force}
+    return (
+        "PATCH",
+        _manifest(dice),
+        APPLY,
+        {"fieldManager": dice.choice(["flux", "other"]), **force},
+    )
+
+
+def _edit(dice: random.Random) -> Write:
+    patch = {
+        "metadata": {"labels": _some(dice, {"a": ["1", "3", None], "c": ["1", None]})},
+        "spec": _some(dice, {"replicas": [0, 2], "minReadySeconds": [1, 3]}),
+    }
+    return "PATCH", patch, MERGE, {"fieldManager": "kubectl-edit"}
+
+
+def _set(dice: random.Random) -> Write:
+    return _strategic({"name": "web", **_container(dice)})
+
+
+def _unset(dice: random.Random) -> Write:
+    order = [{"name": name} for name in dice.sample("ABCD", 4)]
+    gone = [{"name": dice.choice("ABCD"), "$patch": "delete"}]
+    return _strategic({"name": "web", "env": gone, "$setElementOrder/env": order})
+
+
+def _strategic(container: dict[str, Any]) -> Write:
+    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    return "PATCH", patch, STRATEGIC, {"fieldManager": "kubectl-set"}
+
+
+def _replace(dice: random.Random) -> Write:
+    return "PUT", _manifest(dice), "application/json", {"fieldManager": "kubectl-replace"}
+
+
+def _create(dice: random.Random) -> Write:
+    return "POST", _manifest(dice), "application/json", {"fieldManager": "kubectl-create"}
+
+
+def _delete(_: random.Random) -> Write:
+    return "DELETE", None, MERGE, {}
+
+
+_WAYS: Mapping[Callable[[random.Random], Write], int] = {
+    _apply: 10,
+    _edit: 3,
+    _set: 4,
+    _unset: 2,
+    _replace: 1,
+    _create: 1,
+    _delete: 1,
+}
 
 
 def _manifest(dice: random.Random) -> dict[str, Any]:
@@ -101,13 +142,6 @@ def _container(dice: random.Random) -> dict[str, Any]:
     return {"image": dice.choice(["web:1", "web:2"]), "env": env} | _some(
         dice, {"args": [["a"], ["a", "b"]], "resources": [{"limits": {"cpu": "1"}}, {}]}
     )
-
-
-def _edit(dice: random.Random) -> dict[str, Any]:
-    return {
-        "metadata": {"labels": _some(dice, {"a": ["1", "3", None], "c": ["1", None]})},
-        "spec": _some(dice, {"replicas": [0, 2], "minReadySeconds": [1, 3]}),
-    }
 
 
 def _some(dice: random.Random, choices: Mapping[str, list[Any]]) -> dict[str, Any]:
