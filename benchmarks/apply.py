@@ -39,16 +39,13 @@ async def _first_apply(world: World) -> list[Row]:
     for turn in range(LARGE):
         bare.append(await _bare_apply(world, f"bare-{turn}"))
         name = f"flux-{turn}"
-        before = await world.copy.pull()
         namespace = f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n"
         files = {path.replace("apps/", f"{name}/"): text for path, text in apps(name).items()}
         begin = time.perf_counter()
         await world.push(f"Turn {turn}", {f"{name}/namespace.yaml": namespace, **files})
         await _wait_applied(world)
         ours.append(4 * APPS / (time.perf_counter() - begin))
-        del before
-        world.copy.remove(name)
-        await world.push("Clean up", {})
+        await world.push("Clean up", {}, remove=[name])
         await _wait_applied(world)
     floor = median(bare)
     return [at_least("apply.first.1000", median(ours), "objects/s", floor=floor, bar=0.7 * floor)]

@@ -33,7 +33,13 @@ class Installation:
     """The five services on one configuration; each can be killed and started again."""
 
     def __init__(
-        self, directory: Path, place: Everything, amqp_url: str, config: Mapping[str, object]
+        self,
+        directory: Path,
+        place: Everything,
+        amqp_url: str,
+        config: Mapping[str, object],
+        *,
+        namespace: str,
     ) -> None:
         self.directory = directory
         self.place = place
@@ -43,6 +49,7 @@ class Installation:
         self.ports = {service: free_port() for service in SERVICES}
         self.gateway_url = f"http://127.0.0.1:{free_port()}/api/flux"
         self._config = config
+        self._namespace = namespace
 
     async def configure(self) -> None:
         """Write `flux.yaml` (JSON is YAML) and declare what it needs on the broker."""
@@ -54,7 +61,13 @@ class Installation:
             "gateway": {"listen": listen},
             "health": ports,
             "state_dir": str(self.directory / "state"),
-            "targets": [{"name": "default", "kubeconfig": str(self.place.cluster.kubeconfig)}],
+            "targets": [
+                {
+                    "name": "default",
+                    "kubeconfig": str(self.place.cluster.kubeconfig),
+                    "namespace": self._namespace,
+                }
+            ],
             "registries": [{"host": self.place.registry.host, "insecure": True}],
             **self._config,
         }
@@ -134,12 +147,17 @@ async def installation(
     place: Everything,
     config: Mapping[str, object],
     *,
+    namespace: str = "flux-system",
     say: Say = to_stderr,
 ) -> AsyncIterator[Installation]:
-    """Run all five services on *place* for the length of the block."""
+    """
+    Run all five services on *place* for the length of the block.
+
+    *namespace* holds its inventories: two installations on one cluster must not share one.
+    """
     async with AsyncExitStack() as stack:
         amqp_url = await stack.enter_async_context(virtual_host(place.broker))
-        flux = Installation(directory, place, amqp_url, config)
+        flux = Installation(directory, place, amqp_url, config, namespace=namespace)
         await flux.configure()
         stack.push_async_callback(flux.stop)
         say(f"starting {', '.join(SERVICES)}, each as its own process")

@@ -6,7 +6,7 @@ The demo, the end-to-end tests and the benchmarks all play with it.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +59,13 @@ class World:
         """Return the manifest of an automated Deployment that follows `semver:1.x`."""
         return DEPLOYMENT.format(name=name, namespace=self.namespace, host=self.host, tag=tag)
 
-    async def push(self, message: str, files: Mapping[str, str]) -> str:
+    async def push(
+        self, message: str, files: Mapping[str, str], *, remove: Iterable[str] = ()
+    ) -> str:
         """Push to git and tell it, as a git host's webhook would."""
         await self.copy.pull()
+        for path in remove:
+            self.copy.remove(path)
         revision = await self.copy.commit_and_push(message, files)
         await self.git_hook()
         return revision
@@ -142,6 +146,7 @@ async def world(
                 directory / "flux",
                 place,
                 one_sync(repository, place.git.username, **config),
+                namespace=f"{name}-flux",
                 say=say,
             )
         )

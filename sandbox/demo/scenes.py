@@ -77,12 +77,8 @@ async def disturb(world: World, story: Story) -> str:
 
 async def remove(world: World, story: Story) -> str:
     """Remove a manifest from git; see the object pruned."""
-    await world.copy.pull()
     begin = time.monotonic()
-    world.copy.remove("shop/settings.yaml")
-    await world.copy.commit("Drop the settings")
-    await world.copy.push()
-    await world.git_hook()
+    await world.push("Drop the settings", {}, remove=["shop/settings.yaml"])
     await world.kube.wait(
         "ConfigMap", "settings", lambda found: found is None, namespace=world.namespace
     )

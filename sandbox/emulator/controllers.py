@@ -6,7 +6,8 @@ They follow the store as any client would, and work off one change after another
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from sandbox.emulator import definitions
@@ -17,6 +18,7 @@ from sandbox.emulator.rollouts import Rollouts
 from sandbox.emulator.store import Change, Object, Store
 from sandbox.emulator.writing import Writer
 
+_logger = logging.getLogger(__name__)
 _EMPTYING = 0.05  # seconds for which a namespace can be seen to be terminating
 _OURS = Options(manager="kube-controller-manager")
 _FIRST = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -39,7 +41,10 @@ class Controllers:
             while True:
                 for change in self._store.since(version):
                     version = change.version
-                    self._look(change, group)
+                    try:
+                        self._look(change, group)
+                    except Exception:  # one odd object must not stop the others
+                        _logger.exception("a change could not be worked off")
                 if self._store.version == version:
                     await self._store.moved()
 
@@ -62,7 +67,7 @@ class Controllers:
         group_name, plural = change.storage
         if group_name == "apps" and change.kind != "DELETED":
             if rollout := self._rollouts.begin(change.storage, change.after):
-                group.create_task(rollout, name=f"rollout of {change.after['metadata']['name']}")
+                group.create_task(_guarded(rollout))
         elif change.storage == ("", "namespaces"):
             self._look_at_namespace(change, group)
         elif plural == "customresourcedefinitions":
@@ -75,11 +80,15 @@ class Controllers:
             authority = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": ""}}
             self._create("configmaps", name, authority)
         elif change.kind == "MODIFIED" and "deletionTimestamp" in change.after["metadata"]:
-            group.create_task(self._empty(change.after), name=f"emptying namespace {name}")
+            group.create_task(_guarded(self._empty(change.after)))
 
     async def _empty(self, namespace: Object) -> None:
         await asyncio.sleep(_EMPTYING)
-        name = namespace["metadata"]["name"]
+        namespaces = self._kinds.built_in("v1", "namespaces")
+        name, uid = namespace["metadata"]["name"], namespace["metadata"]["uid"]
+        found = self._store.get(namespaces, "", name)
+        if found is None or found["metadata"]["uid"] != uid:
+            return
         while left := [
             (storage, obj)
             for storage, obj in self._store.everything()
@@ -88,14 +97,10 @@ class Controllers:
             for storage, obj in left:
                 self._deleter.take(storage, obj)
             # What finalizers still hold goes when those who set them are done.
-            await self._store.moved() if self._holds(left) else None
-        namespaces = self._kinds.built_in("v1", "namespaces")
-        if found := self._store.get(namespaces, "", name):
+            if any(obj["metadata"].get("finalizers") for _, obj in left):
+                await self._store.moved()
+        if self._store.get(namespaces, "", name):
             self._store.remove(namespaces.storage, found)
-
-    @staticmethod
-    def _holds(left: list[tuple[Any, Object]]) -> bool:
-        return any(obj["metadata"].get("finalizers") for _, obj in left)
 
     def _create(self, plural: str, namespace: str, body: Mapping[str, Any]) -> None:
         resource = self._kinds.built_in("v1", plural)
@@ -113,4 +118,11 @@ class Controllers:
                     self._store.remove(found, obj)
         elif change.before is None or change.before["spec"] != spec:
             serving = definitions.serve(change.after, self._store, self._kinds, self._writer)
-            group.create_task(serving, name=f"serving {'.'.join(storage)}")
+            group.create_task(_guarded(serving))
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:  # as above, for what takes time
+        _logger.exception("a change could not be worked off")

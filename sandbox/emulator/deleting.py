@@ -44,10 +44,14 @@ class Deleter:
 
     def collect(self, uid: str) -> None:
         """Delete what belonged to the object *uid*, which is gone, and to nothing else."""
-        alive = {obj["metadata"]["uid"] for _, obj in self._store.everything()}
-        for storage, obj in self._store.everything():
-            owners = {owner["uid"] for owner in obj["metadata"].get("ownerReferences", ())}
-            if uid in owners and not owners & alive:
+        theirs = [
+            (storage, obj, owners)
+            for storage, obj in self._store.everything()
+            if uid in (owners := _owners(obj))
+        ]
+        alive = {obj["metadata"]["uid"] for _, obj in self._store.everything()} if theirs else set()
+        for storage, obj, owners in theirs:
+            if not owners & alive:
                 self.take(storage, obj)
 
     def take(self, storage: Storage, obj: Object) -> None:
@@ -65,6 +69,10 @@ class Deleter:
         if target.resource.kind == "Namespace":
             marked["status"] = {**live.get("status", {}), "phase": "Terminating"}
         return self._store.put(target.resource.storage, marked)
+
+
+def _owners(obj: Object) -> set[str]:
+    return {owner["uid"] for owner in obj["metadata"].get("ownerReferences", ())}
 
 
 def _check(target: Target, metadata: Mapping[str, Any], wanted: Mapping[str, str]) -> None:

@@ -84,31 +84,43 @@ def _collect(name: str, schemas: Mapping[str, Any], types: dict[str, Any]) -> No
         _collect(inner, schemas, types)
 
 
-def _shape(schema: Mapping[str, Any]) -> Any:
+def _shape(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Say in short what a schema is; the words are those that `shapes` reads."""
     if (name := next(_references(schema, deep=False), None)) is not None:
         shape: dict[str, Any] = {"ref": name}
         if schema.get("default") == {}:
             shape["embedded"] = True
     elif schema.get("type") == "array":
-        shape = {"list": _shape(schema["items"])}
-        if schema.get("x-kubernetes-list-type") == "map":
-            shape["keys"] = schema["x-kubernetes-list-map-keys"]
-        elif schema.get("x-kubernetes-list-type") == "set":
-            shape["set"] = True
-        if "merge" in schema.get("x-kubernetes-patch-strategy", ""):
-            shape["merge"] = schema.get("x-kubernetes-patch-merge-key", "")
+        shape = _list(schema)
     elif "properties" in schema:
         shape = {"fields": {key: _shape(value) for key, value in schema["properties"].items()}}
+        for key in schema.get("required", ()):
+            # Go writes them even where there is nothing in them.
+            if shape["fields"][key].keys() & {"list", "map"}:
+                shape["fields"][key]["embedded"] = True
     elif "additionalProperties" in schema:
         shape = {"map": _shape(schema["additionalProperties"])}
     else:
-        shape = {} if schema.get("type") == "object" or "type" not in schema else {"scalar": True}
-    if schema.get("x-kubernetes-map-type") == "atomic":
-        shape["atomic"] = True
-    if schema.get("default") not in (None, {}):
-        shape["default"] = schema["default"]
+        shape = {} if schema.get("type", "object") == "object" else {"scalar": True}
+    return shape | _extras(schema)
+
+
+def _list(schema: Mapping[str, Any]) -> dict[str, Any]:
+    shape: dict[str, Any] = {"list": _shape(schema["items"])}
+    if schema.get("x-kubernetes-list-type") == "map":
+        shape["keys"] = schema["x-kubernetes-list-map-keys"]
+    elif schema.get("x-kubernetes-list-type") == "set":
+        shape["set"] = True
+    if "merge" in schema.get("x-kubernetes-patch-strategy", ""):
+        shape["merge"] = schema.get("x-kubernetes-patch-merge-key", "")
     return shape
+
+
+def _extras(schema: Mapping[str, Any]) -> dict[str, Any]:
+    extras = {"atomic": True} if schema.get("x-kubernetes-map-type") == "atomic" else {}
+    if schema.get("default") not in (None, {}):
+        extras["default"] = schema["default"]
+    return extras
 
 
 def _references(schema: Any, *, deep: bool = True) -> Iterator[str]:

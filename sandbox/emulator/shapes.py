@@ -40,8 +40,10 @@ class Shape:
             return bool(self.keys) or self.is_set
         return self.kind != "scalar" and not self.atomic
 
-    def empty(self) -> dict[str, object]:
-        """Return what there is of such a struct before anybody sets a field."""
+    def empty(self) -> Any:
+        """Return what there is of such a value before anybody sets a part of it."""
+        if self.kind == "list":
+            return []
         return {name: self.fields[name].empty() for name in self.embedded}
 
 

@@ -241,6 +241,7 @@ class Sync:
         header = bundle.header
         merged = self._merged(self._inventory or inventory, applying).model_copy(
             update={
+                "repository": header.repository,
                 "revision": header.revision,
                 "height": header.height,
                 "generation": header.generation,

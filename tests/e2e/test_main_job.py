@@ -53,8 +53,7 @@ async def test_what_leaves_git_leaves_the_cluster(world: World) -> None:
     )
     await world.push("Add settings", {"settings.yaml": settings})
     await world.kube.wait("ConfigMap", "settings", bool, namespace=world.namespace)
-    world.copy.remove("settings.yaml")
-    await world.push("Drop settings", {})
+    await world.push("Drop settings", {}, remove=["settings.yaml"])
     await world.kube.wait(
         "ConfigMap", "settings", lambda found: found is None, namespace=world.namespace, timeout=20
     )
@@ -70,9 +69,8 @@ async def test_a_broken_file_spoils_only_itself_and_suspends_pruning(world: Worl
     await world.push("Add two", {"one.yaml": config("one"), "two.yaml": config("two")})
     await world.kube.wait("ConfigMap", "two", bool, namespace=world.namespace)
 
-    world.copy.remove("one.yaml")
     files = {"two.yaml": "a: [\n", "three.yaml": config("three")}
-    await world.push("Break two, drop one, add three", files)
+    await world.push("Break two, drop one, add three", files, remove=["one.yaml"])
     await world.kube.wait("ConfigMap", "three", bool, namespace=world.namespace)
 
     async with aiohttp.ClientSession() as session:

@@ -19,7 +19,8 @@ STRATEGIC = "application/strategic-merge-patch+json"
 
 
 async def test_random_writes_lead_to_the_same_object(tmp_path: Path) -> None:
-    seed = random.randrange(2**32)
+    # A fixed seed: what differs one day must differ on the next one, too.
+    seed = 36
     dice = random.Random(seed)
     async with AsyncExitStack() as stack:
         both = [

@@ -23,6 +23,9 @@ class Verdict(StrEnum):
 
 def judge(header: Header, inventory: Inventory) -> Verdict:
     """Return what may be done with the bundle of *header*."""
+    if inventory.repository not in {"", header.repository}:
+        # Somebody gave the sync another repository: heights of two histories can't be compared.
+        return Verdict.KEEP if header.generation >= inventory.generation else Verdict.STALE
     if not inventory.revision or inventory.revision in {header.revision, *header.ancestors}:
         return Verdict.GO if header.generation >= inventory.generation else Verdict.STALE
     if header.rewritten:

@@ -30,6 +30,7 @@ class Inventory(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     sync: str
+    repository: str = ""
     revision: str = ""
     """The one applied last; empty for none."""
     height: int = 0
