@@ -162,7 +162,7 @@ async def _nothing_changed(world: World) -> list[Row]:
     counts = []
     for _ in range(LARGE):
         before = await requests(world)
-        await world.flux.fluxctl("sync")
+        await world.sync()
         await asyncio.sleep(0.5)
         counts.append(await requests(world) - before)
     return [at_most("apply.unchanged.1000.requests", median(counts), "requests", bar=20)]

@@ -85,10 +85,16 @@ class World:
 
     async def notify(self, kind: str, source: Mapping[str, object]) -> None:
         """Call the gateway's webhook."""
-        url = f"{self.flux.gateway_url}/v11/notify"
+        await self._post("v11/notify", {"Kind": kind, "Source": source})
+
+    async def sync(self) -> None:
+        """Order a sync, as `fluxctl sync` does."""
+        await self._post("v9/update-manifests", {"type": "sync", "cause": {}, "spec": {}})
+
+    async def _post(self, path: str, body: object) -> None:
         async with (
             aiohttp.ClientSession() as session,
-            session.post(url, json={"Kind": kind, "Source": source}) as answer,
+            session.post(f"{self.flux.gateway_url}/{path}", json=body) as answer,
         ):
             answer.raise_for_status()
 

@@ -8,7 +8,7 @@ import structlog
 
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.inventory import Applied
-from services.cluster_applier.domain.ledger import Ledger
+from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.stages import DEFINITIONS, staged
@@ -23,15 +23,15 @@ T = TypeVar("T")
 ESTABLISHED = 10.0
 """Seconds that a new definition may take until its objects are served."""
 
-Late = Callable[[str, Drift], None]
-"""Told of drift that came while an object was being applied."""
+OnAnswer = Callable[[str, int, Drift | None], None]
+"""Told object id, version and, if there was, drift that came while it was being applied."""
 
 
 class Applying:
     """One round of changes of one sync."""
 
     def __init__(
-        self, sync: str, kube: Kube, ledger: Ledger, *, concurrency: int, late: Late
+        self, sync: str, kube: Kube, ledger: Ledger, *, concurrency: int, answered: OnAnswer
     ) -> None:
         self.results: list[ObjectResult] = []
         self.applied: dict[str, Applied] = {}
@@ -40,7 +40,7 @@ class Applying:
         self._kube = kube
         self._ledger = ledger
         self._concurrency = concurrency
-        self._late = late
+        self._answered = answered
 
     @property
     def failed(self) -> bool:
@@ -51,11 +51,11 @@ class Applying:
         self, wanted: Iterable[Wanted], bundle: Bundle, known: dict[str, Applied]
     ) -> None:
         """Apply *wanted* in stages; a stage begins when the one before is done."""
-        for number, some in staged((one.id, one) for one in wanted):
+        for step, some in staged((one.id, one) for one in wanted):
             # In the order of the bundle, so that each of its chunks is opened once.
             ordered = sorted(some, key=lambda one: (one.entry.chunk, one.entry.offset))
             await self._each(ordered, lambda one: self._one(one, bundle, known))
-            if number == DEFINITIONS:
+            if step == DEFINITIONS:
                 await self._each(ordered, self._wait_established)
 
     async def delete(self, obsolete: Sequence[tuple[str, str, Applied]]) -> None:
@@ -94,9 +94,9 @@ class Applying:
     def _note(self, one: Wanted, answer: Answer, before: Applied | None) -> None:
         name, metadata = str(one.id), answer.body["metadata"]
         fields, created = ours(metadata), answer.status == 201
-        drift = self._ledger.end(name, self._sync, fields, metadata.get("resourceVersion"))
-        if drift:
-            self._late(name, drift)
+        version = number(metadata.get("resourceVersion"))
+        late = self._ledger.end(name, self._sync, fields, version)
+        self._answered(name, version, late)
         self.applied[name] = Applied(
             digest=one.entry.digest,
             fields=fields,
@@ -139,8 +139,8 @@ class Applying:
                 await work(item)
 
         async with asyncio.TaskGroup() as group:
-            for number in range(min(self._concurrency, len(items))):
-                group.create_task(worker(), name=f"apply {self._sync} {number}")
+            for worker_number in range(min(self._concurrency, len(items))):
+                group.create_task(worker(), name=f"apply {self._sync} {worker_number}")
 
 
 def _established(answer: Answer) -> bool:

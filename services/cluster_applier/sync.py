@@ -15,7 +15,7 @@ from prometheus_client import Counter, Histogram
 from services.cluster_applier.apply import Applying
 from services.cluster_applier.discovery import Resource
 from services.cluster_applier.domain.asked import Asked
-from services.cluster_applier.domain.drift import Drift, Drifts
+from services.cluster_applier.domain.drift import TIMES, Drift, Drifts
 from services.cluster_applier.domain.fence import Verdict, judge
 from services.cluster_applier.domain.inventory import Applied, Inventory
 from services.cluster_applier.domain.plan import Plan, Wanted, obsolete, plan
@@ -53,6 +53,8 @@ class Sync:
         self._shelf = Shelf(bus, settings.target, settings.name)
         self._inventory: Inventory | None = None
         self._drifts = Drifts()
+        self._told: list[Message] = []
+        """Corrections that wait to be told with the end of this look."""
         self._signalled: asyncio.Event = asyncio.Event()
 
     def see_drift(self, name: str, drift: Drift) -> None:
@@ -92,7 +94,7 @@ class Sync:
         applying, wanted, todo = await self._apply(bundle, inventory)
         reason = await self._prune(bundle, inventory, wanted, applying, verdict)
         await self._keep(bundle, inventory, applying)
-        told = self._corrections(applying)
+        told, self._told = self._told, []
         if is_new or applying.results or asked.person:
             seconds = loop.time() - begin
             SECONDS.observe(seconds)
@@ -128,7 +130,7 @@ class Sync:
             self._target.kube,
             self._target.ledger,
             concurrency=self._target.settings.concurrency,
-            late=self.see_drift,
+            answered=self._answered,
         )
         wanted, unknown = await self._wanted(bundle)
         todo = plan(wanted, inventory, self._drifts.pending.keys())
@@ -271,24 +273,27 @@ class Sync:
         found = [await self._target.discovery.preferred(*kind) for kind in kinds]
         return {resource for resource in found if resource is not None}
 
-    def _corrections(self, applying: Applying) -> list[Message]:
-        """Tell which objects were put back, and of which somebody insists."""
-        told: list[Message] = []
+    def _answered(self, name: str, version: int, late: Drift | None) -> None:
+        """Note what applying an object put right, and what came after it."""
         now = asyncio.get_running_loop().time()
-        for name in applying.applied:
-            corrected = self._drifts.correct(name, now)
-            if corrected is None:
-                continue
-            drift, often = corrected
-            place = {"sync": self._settings.name, "target": self._settings.target, "id": name}
-            seconds = now - drift.seen
-            told.append(
-                DriftCorrected(**place, what=drift.what, manager=drift.manager, seconds=seconds)
-            )
-            logger.info("drift corrected", object=name, what=drift.what, manager=drift.manager)
-            if often:
-                told.append(DriftContested(**place, manager=drift.manager, times=4))
-                logger.error("drift contested", object=name, manager=drift.manager)
+        corrected = self._drifts.correct(name, version, now)
+        if corrected:
+            self._told += self._corrections(name, corrected, now)
+        if late:
+            self.see_drift(name, late)
+
+    def _corrections(self, name: str, corrected: tuple[Drift, bool], now: float) -> list[Message]:
+        """Tell that an object was put back, and whether somebody insists."""
+        drift, often = corrected
+        seconds = now - drift.seen
+        place = {"sync": self._settings.name, "target": self._settings.target, "id": name}
+        logger.info("drift corrected", object=name, what=drift.what, manager=drift.manager)
+        told: list[Message] = [
+            DriftCorrected(**place, what=drift.what, manager=drift.manager, seconds=seconds)
+        ]
+        if often:
+            logger.error("drift contested", object=name, manager=drift.manager)
+            told.append(DriftContested(**place, manager=drift.manager, times=TIMES + 1))
         return told
 
     def _completed(

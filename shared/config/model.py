@@ -18,7 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from shared.config.durations import Duration
+from shared.config.consistency import PORTS, contradictions
+from shared.config.durations import Duration, Period
 from shared.config.secrets import SecretRef
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
@@ -32,6 +33,10 @@ def _relative(path: str) -> str:
 
 
 RepoPath = Annotated[str, AfterValidator(_relative)]
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""0 picks a free one; the log says which."""
 
 
 class Model(BaseModel):
@@ -67,14 +72,15 @@ class GitAuth(Model):
 class Git(Model):
     """A branch of a repository, and the paths of it that count."""
 
-    url: str
+    url: str = Field(min_length=1)
+    """As git takes it: `ssh://`, `https://`, or `git@host:path`."""
     branch: str = ""
     """Empty: the remote's HEAD."""
     paths: tuple[RepoPath, ...] = ()
     """Folders, relative to the root; none means all."""
-    poll_interval: Duration = 300.0
+    poll_interval: Period = 300.0
     """How often to look without being told. Flux v1: --git-poll-interval."""
-    timeout: Duration = 20.0
+    timeout: Period = 20.0
     """For each network operation. Flux v1: --git-timeout."""
     readonly: bool = False
     """Never write. Flux v1: --git-readonly."""
@@ -93,7 +99,7 @@ class Sync(Model):
     target: Name = "default"
     prune: bool = True
     """Delete what was applied by this sync and is in git no more."""
-    sync_interval: Duration = 300.0
+    sync_interval: Period = 300.0
     """How often all is compared, even if nothing seems to have changed."""
     default_namespace: Name = "default"
     """For objects that name none."""
@@ -110,14 +116,14 @@ class Target(Model):
     """Where the inventories are kept; made if it is missing."""
     concurrency: int = Field(default=16, ge=1, le=256)
     """Requests under way at once."""
-    timeout: Duration = 30.0
+    timeout: Period = 30.0
     """For each request."""
 
 
 class Registry(Model):
     """What a registry needs that differs from the defaults."""
 
-    host: str
+    host: str = Field(min_length=1)
     """`ghcr.io`, `127.0.0.1:5000`"""
     insecure: bool = False
     """Plain HTTP. Flux v1: --registry-insecure-host."""
@@ -128,13 +134,13 @@ class Registry(Model):
 class Automation(Model):
     """How images are looked for and written."""
 
-    interval: Duration = 300.0
+    interval: Period = 300.0
     """How often the tags of automated images are read. Flux v1: --automation-interval."""
     quiet: Duration = 0.1
     """A commit gathers what is found until nothing came for so long."""
     max_wait: Duration = 2.0
     """A commit gathers at most so long."""
-    registry_timeout: Duration = 10.0
+    registry_timeout: Period = 10.0
     """For each request to a registry."""
     registry_concurrency: int = Field(default=8, ge=1, le=64)
     """Requests under way at once to one registry."""
@@ -152,8 +158,10 @@ class Gateway(Model):
 
     @model_validator(mode="after")
     def _a_token_off_loopback(self) -> Self:
-        host = self.listen.rpartition(":")[0].strip("[]")
-        if self.token is None and not (host == "localhost" or _is_loopback(host)):
+        host, _, port = self.listen.rpartition(":")
+        if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+            raise ValueError(f"listen {self.listen!r} must be host:port, as in 127.0.0.1:3030")
+        if self.token is None and not _is_loopback(host.strip("[]")):
             raise ValueError(
                 f"listen {self.listen!r} can be reached from outside, so gateway.token is needed"
             )
@@ -162,7 +170,7 @@ class Gateway(Model):
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -171,11 +179,11 @@ class Health(Model):
     """Where each service serves /livez, /readyz and /metrics."""
 
     host: str = "127.0.0.1"
-    git_watcher: int = 8081
-    registry_scanner: int = 8082
-    repo_writer: int = 8083
-    cluster_applier: int = 8084
-    gateway: int = 8085
+    git_watcher: Port = PORTS["git_watcher"]
+    registry_scanner: Port = PORTS["registry_scanner"]
+    repo_writer: Port = PORTS["repo_writer"]
+    cluster_applier: Port = PORTS["cluster_applier"]
+    gateway: Port = PORTS["gateway"]
 
 
 class Log(Model):
@@ -189,8 +197,9 @@ class Log(Model):
 class Config(Model):
     """`flux.yaml`."""
 
-    generation: int = 0
-    """Raised by its owner: of two replicas with different files the newer wins."""
+    generation: int = Field(default=0, ge=0)
+    """Raised by its owner: of two replicas with different files the newer wins. 0: the time at
+    which the file was changed last."""
     broker: Broker = Broker()
     syncs: tuple[Sync, ...] = Field(min_length=1)
     targets: tuple[Target, ...] = (Target(),)
@@ -201,20 +210,15 @@ class Config(Model):
     log: Log = Log()
     state_dir: Path = Path("/var/lib/flux")
     """Caches that cost time when lost, and nothing else. Each service has a folder of its own."""
-    shutdown_grace: Duration = 20.0
+    shutdown_grace: Period = 20.0
     """How long a service may finish what it holds after SIGTERM."""
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> Self:
-        names = [sync.name for sync in self.syncs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"syncs: the name {twice[0]!r} is given twice")
-        targets = {target.name for target in self.targets}
-        for sync in self.syncs:
-            if sync.target not in targets:
-                raise ValueError(
-                    f"syncs.{sync.name}.target {sync.target!r} is not among the targets:"
-                    f" {', '.join(sorted(targets))}"
-                )
+    def _consistent(self) -> Self:
+        found = [
+            f"{'.'.join(map(str, where))}: {what}"
+            for where, what in contradictions(self.model_dump())
+        ]
+        if found:
+            raise ValueError("; ".join(found))
         return self

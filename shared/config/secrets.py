@@ -1,4 +1,8 @@
-"""References to secrets: a file or an environment variable, never the value itself."""
+"""
+References to secrets: a file or an environment variable, never the value itself.
+
+What was read is remembered, so that logs can mask it wherever it turns up (`known`).
+"""
 
 import os
 from pathlib import Path
@@ -7,6 +11,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from shared.runtime.errors import PermanentError
+
+_known: set[str] = set()
 
 
 class SecretRef(BaseModel):
@@ -32,12 +38,27 @@ class SecretRef(BaseModel):
         Raises:
             PermanentError: it is not there; the sentence names the place.
         """
+        value = self._value()
+        _known.add(value)
+        return value
+
+    def _value(self) -> str:
         if self.file is not None:
             try:
-                return self.file.read_text().rstrip("\n")
+                value = self.file.read_text().rstrip("\n")
             except OSError as error:
                 raise PermanentError(f"secret file {self.file}: {error.strerror}") from error
-        value = os.environ.get(self.env or "")
+            except UnicodeDecodeError as error:
+                raise PermanentError(f"secret file {self.file}: it is not UTF-8 text") from error
+            if not value:
+                raise PermanentError(f"secret file {self.file} is empty")
+            return value
+        value = os.environ.get(self.env or "", "")
         if not value:
             raise PermanentError(f"environment variable {self.env} is not set, and holds a secret")
         return value
+
+
+def known() -> frozenset[str]:
+    """Return every secret that this process has read; for masking only."""
+    return frozenset(_known)

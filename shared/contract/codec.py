@@ -1,15 +1,25 @@
-"""Envelopes to and from the wire; everything from the wire is untrusted."""
+"""
+Envelopes to and from the wire; everything from the wire is untrusted.
+
+Attributes travel as AMQP headers after the CloudEvents binding (prefix `cloudEvents:`), the message
+as JSON in the body, *reply_to* as AMQP's own property.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 
 from pydantic import ValidationError
 
 from shared.contract.envelope import Envelope, attributes
+from shared.contract.message import Message
 from shared.contract.registry import MESSAGES
 
 LARGEST = 12_000_000
 """Bytes of a body; RabbitMQ 4 refuses more than 16 MiB."""
+
+LONGEST = 255
+"""Bytes of an id: as a property of AMQP it could be no longer."""
 
 _PREFIX = "cloudEvents:"
 
@@ -30,48 +40,74 @@ def decode(headers: Mapping[str, object], body: bytes, reply_to: str | None = No
     Raises:
         MalformedError: they hold none.
     """
-    texts = {key: value for key, value in headers.items() if isinstance(value, str)}
-    kind = _attribute(texts, "type")
+    kind = _text(headers, "type")
     message = MESSAGES.get(kind)
     if message is None:
         raise MalformedError(f"unknown type {kind[:100]!r}")
+    if _text(headers, "specversion") != "1.0":
+        raise MalformedError(f"{kind}: specversion must be 1.0")
     if len(body) > LARGEST:
         raise MalformedError(f"{kind}: the body has {len(body)} bytes, {LARGEST} are allowed")
-    try:
-        content = message.model_validate_json(body)
-    except ValidationError as error:
-        raise MalformedError(f"{kind}: {_summary(error)}") from error
     return Envelope(
-        id=_attribute(texts, "id"),
-        source=_attribute(texts, "source"),
-        time=_moment(texts, "time"),
-        message=content,
-        correlationid=texts.get(f"{_PREFIX}correlationid") or _attribute(texts, "id"),
-        causationid=texts.get(f"{_PREFIX}causationid"),
-        reply_to=reply_to,
-        deadline=_moment(texts, "deadline") if f"{_PREFIX}deadline" in texts else None,
+        id=_identity(headers, "id"),
+        source=_text(headers, "source"),
+        time=_moment(headers, "time"),
+        message=_message(message, body),
+        correlationid=_identity(
+            headers, "id" if _absent(headers, "correlationid") else "correlationid"
+        ),
+        causationid=None if _absent(headers, "causationid") else _identity(headers, "causationid"),
+        reply_to=reply_to or None,
+        deadline=None if _absent(headers, "deadline") else _moment(headers, "deadline"),
     )
 
 
-def _attribute(texts: Mapping[str, str], name: str) -> str:
-    value = texts.get(_PREFIX + name)
-    if not value:
+def _message(kind: type[Message], body: bytes) -> Message:
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise MalformedError(f"{kind.type}: {_summary(error)}") from error
+
+
+def _absent(headers: Mapping[str, object], name: str) -> bool:
+    return headers.get(_PREFIX + name) in {None, ""}
+
+
+def _text(headers: Mapping[str, object], name: str) -> str:
+    """Return an attribute that must be there, as text."""
+    value = headers.get(_PREFIX + name)
+    if value is None or value == "":
         raise MalformedError(f"the CloudEvents attribute {name!r} is missing")
+    if not isinstance(value, str):
+        raise MalformedError(
+            f"the CloudEvents attribute {name!r} is {type(value).__name__}, not text"
+        )
     return value
 
 
-def _moment(texts: Mapping[str, str], name: str) -> datetime:
-    value = _attribute(texts, name)
+def _identity(headers: Mapping[str, object], name: str) -> str:
+    value = _text(headers, name)
+    if not value.isprintable() or len(value.encode(errors="surrogatepass")) > LONGEST:
+        raise MalformedError(
+            f"the CloudEvents attribute {name!r} must be printable, {LONGEST} bytes at most"
+        )
+    return value
+
+
+def _moment(headers: Mapping[str, object], name: str) -> datetime:
+    value = _text(headers, name)
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise MalformedError(f"{name} {value[:40]!r} is no RFC 3339 time") from error
     if moment.tzinfo is None:
-        raise MalformedError(f"{name} {value!r} has no time zone")
+        raise MalformedError(f"{name} {value[:40]!r} has no time zone")
     return moment
 
 
 def _summary(error: ValidationError) -> str:
     """Tell the first mistakes without the values, which may be secret."""
-    places = (f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
-    return "; ".join(places)
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    places = (f"{'.'.join(map(str, one['loc']))[:100] or 'body'}: {one['msg']}" for one in found)
+    shown = "; ".join(islice(places, 3))
+    return f"{shown}; and {len(found) - 3} more" if len(found) > 3 else shown

@@ -1,18 +1,93 @@
-"""All messages there are, by type."""
+"""
+All messages there are, by type, and who says and hears each.
 
-from collections.abc import Iterator, Mapping
+The tables of services are what AsyncAPI documents, and what topic permissions are made of.
+"""
 
-from shared.contract import cluster, git, images, orders, updates  # noqa: F401 - defines them
-from shared.contract.message import Message
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, ModuleType
+
+from shared.contract import cluster, git, images, orders, updates
+from shared.contract.message import Event, Message, Question, Reply
+
+SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
+
+STAGES = SERVICES[:-1]
+"""Those that work by partition, and so meet dependencies that are down."""
+
+MODULES = (cluster, git, images, orders, updates)
+"""Where the contract is written down."""
 
 
-def _concrete(message: type[Message]) -> Iterator[type[Message]]:
-    if "type" in message.__dict__:
-        yield message
-    for child in message.__subclasses__():
-        yield from _concrete(child)
+def _found(modules: Iterable[ModuleType]) -> Mapping[str, type[Message]]:
+    """Return the concrete messages that *modules* define."""
+    messages: dict[str, type[Message]] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if not (isinstance(value, type) and issubclass(value, Message)):
+                continue
+            if "type" in vars(value) and messages.setdefault(value.type, value) is not value:
+                raise TypeError(f"{value.type} is the type of two messages")
+    return MappingProxyType(dict(sorted(messages.items())))
 
 
-MESSAGES: Mapping[str, type[Message]] = {
-    message.type: message for message in sorted(_concrete(Message), key=lambda found: found.type)
-}
+MESSAGES = _found(MODULES)
+
+PUBLISHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "dependency.down.v1": STAGES,
+        "dependency.up.v1": STAGES,
+        "drift.contested.v1": ("cluster-applier",),
+        "drift.corrected.v1": ("cluster-applier",),
+        "head.question.v1": ("gateway",),
+        "head.told.v1": ("git-watcher",),
+        "images.found.v1": ("registry-scanner",),
+        "order.accepted.v1": ("repo-writer",),
+        "order.completed.v1": ("repo-writer",),
+        "order.rejected.v1": ("repo-writer",),
+        "plan.made.v1": ("repo-writer",),
+        "plan.question.v1": ("gateway",),
+        "poll.requested.v1": ("git-watcher", "cluster-applier", "gateway"),
+        "revision.observed.v1": ("git-watcher",),
+        "scan.completed.v1": ("registry-scanner",),
+        "scan.failed.v1": ("registry-scanner",),
+        "scan.requested.v1": ("registry-scanner", "gateway"),
+        "state.declared.v1": ("git-watcher",),
+        "sync.completed.v1": ("cluster-applier",),
+        "sync.failed.v1": ("cluster-applier",),
+        "sync.requested.v1": ("cluster-applier", "gateway"),
+        "tags.listed.v1": ("registry-scanner",),
+        "tags.question.v1": ("repo-writer", "gateway"),
+        "update.pushed.v1": ("repo-writer",),
+        "update.rejected.v1": ("repo-writer",),
+        "update.requested.v1": ("gateway",),
+        "workload.changed.v1": ("cluster-applier",),
+    }
+)
+"""Who says what; a service that ticks says its own signals."""
+
+ANSWERS: Mapping[type[Question], type[Reply]] = MappingProxyType(
+    {
+        git.HeadQuestion: git.HeadTold,
+        images.TagsQuestion: images.TagsListed,
+        updates.PlanQuestion: updates.PlanMade,
+    }
+)
+"""What a question is answered with."""
+
+LISTENERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"state.declared.v1": ("registry-scanner",)}
+)
+"""Who reads an event from a stream; besides, the gateway reads every event from `flux.log`."""
+
+
+def hearers(message: type[Message]) -> tuple[str, ...]:
+    """Return the services that get *message*: its receiver first, then who reads along."""
+    heard = [message.receiver] if message.receiver else []
+    heard += LISTENERS.get(message.type, ())
+    if issubclass(message, Event):
+        heard.append("gateway")
+    for question, reply in ANSWERS.items():
+        if reply is message:
+            heard += PUBLISHERS[question.type]
+    return tuple(dict.fromkeys(heard))

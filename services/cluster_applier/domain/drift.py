@@ -1,7 +1,7 @@
 """Drift that was seen, and when it is no longer put back because somebody insists."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 TIMES = 3
 """So often an object is put back ..."""
@@ -18,6 +18,8 @@ class Drift:
     manager: str
     seen: float
     """When, on the loop's clock."""
+    version: int = 0
+    """The object's resourceVersion then; what was applied later has put it right."""
 
 
 @dataclass(slots=True)
@@ -34,14 +36,21 @@ class Drifts:
         """Note a difference; return whether it is to be put back."""
         if name in self.contested:
             return False
-        self.pending.setdefault(name, drift)
+        known = self.pending.get(name)
+        self.pending[name] = replace(drift, seen=known.seen) if known else drift
         return True
 
-    def correct(self, name: str, now: float) -> tuple[Drift, bool] | None:
-        """Note that an object is put back; return its drift, and whether it is contested now."""
-        drift = self.pending.pop(name, None)
-        if drift is None:
+    def correct(self, name: str, version: int, now: float) -> tuple[Drift, bool] | None:
+        """
+        Note that an object was applied, which made it *version*.
+
+        Return the drift that this put right, and whether the object is contested now. A drift that
+        came later stays.
+        """
+        drift = self.pending.get(name)
+        if drift is None or drift.version > version:
             return None
+        del self.pending[name]
         times = self._corrected.setdefault(name, deque(maxlen=TIMES))
         often = len(times) == TIMES and now - times[0] < WITHIN
         times.append(now)

@@ -32,7 +32,7 @@ class Seen:
         return cls(
             id=str(named),
             fields="" if gone else ours(metadata),
-            version=_number(metadata.get("resourceVersion")),
+            version=number(metadata.get("resourceVersion")),
             manager=last_manager(metadata),
             at=at,
         )
@@ -68,12 +68,12 @@ class Ledger:
         """Note that an object is being applied."""
         self._in_flight[name] = None
 
-    def end(self, name: str, sync: str, fields: str, version: object) -> Drift | None:
+    def end(self, name: str, sync: str, fields: str, version: int) -> Drift | None:
         """Note the answer; return drift that came after it, though it was seen before."""
         seen = self._in_flight.pop(name, None)
         self._owners.setdefault(name, sync)
         self._fields[name] = fields
-        if seen is None or seen.version <= _number(version) or seen.fields == fields:
+        if seen is None or seen.version <= version or seen.fields == fields:
             return None
         return _drift(seen)
 
@@ -102,8 +102,9 @@ class Ledger:
 
 def _drift(seen: Seen) -> Drift:
     what = "changed" if seen.fields else "deleted"
-    return Drift(what=what, manager=seen.manager, seen=seen.at)
+    return Drift(what=what, manager=seen.manager, seen=seen.at, version=seen.version)
 
 
-def _number(version: object) -> int:
+def number(version: object) -> int:
+    """Return a resourceVersion as the number that it is in practice; 0 where it is none."""
     return int(version) if isinstance(version, str | int) and str(version).isdigit() else 0
