@@ -20,10 +20,10 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _TEXT = """\
 # Benchmarks
 
-Measured by `make bench` on {machine}, with the real control plane, RabbitMQ, git server and registry
-of the sandbox on the same machine. Each value is a median (of 20; of 5 where 1,000 objects are
-applied). The floor is the bare work without Flux, measured in the same run; the bar is what the value
-must reach.
+Measured by `make bench` on {machine}, with the real control plane, RabbitMQ, git
+server and registry of the sandbox on the same machine. Each value is a median (of 20; of 5 where
+1,000 objects are applied). The floor is the bare work without Flux, measured in the same run; the
+bar is what the value must reach.
 
 {table}
 """

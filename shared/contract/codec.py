@@ -70,13 +70,14 @@ def _message(kind: type[Message], body: bytes) -> Message:
 
 
 def _absent(headers: Mapping[str, object], name: str) -> bool:
-    return headers.get(_PREFIX + name) in {None, ""}
+    value = headers.get(_PREFIX + name)
+    return value is None or value == ""
 
 
 def _text(headers: Mapping[str, object], name: str) -> str:
     """Return an attribute that must be there, as text."""
     value = headers.get(_PREFIX + name)
-    if value is None or value == "":
+    if _absent(headers, name):
         raise MalformedError(f"the CloudEvents attribute {name!r} is missing")
     if not isinstance(value, str):
         raise MalformedError(

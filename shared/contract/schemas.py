@@ -1,8 +1,8 @@
 """
 The JSON Schema of every payload, generated from the models.
 
-The docstring under a field becomes its description. It is read from the source only here: doing so
-whenever a service starts would cost it half a second.
+The docstring under a field becomes its description. It is read from the source only here, so
+that no service spends time on it when it starts.
 """
 
 import ast

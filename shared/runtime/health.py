@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, Histogram, generate_latest
+
+from shared.runtime.errors import PermanentError
+from shared.runtime.masking import without_userinfo
 
 logger = structlog.get_logger(__name__)
 
@@ -18,6 +21,7 @@ LAG = Histogram(
     "How much later than asked the event loop came back",
     buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0),
 )
+LAG_NOW = Gauge("flux_event_loop_lag_last_seconds", "The same, at the last look")
 
 Check = Callable[[], str | None]
 
@@ -25,7 +29,8 @@ Check = Callable[[], str | None]
 class Health:
     """What is wrong with this process now, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, mask: Callable[[str], str] = without_userinfo) -> None:
+        self._mask = mask
         self._checks: dict[str, Check] = {}
         self._sources: list[Callable[[], Mapping[str, str]]] = []
 
@@ -38,31 +43,32 @@ class Health:
         self._sources.append(problems)
 
     def problems(self) -> Mapping[str, str]:
-        """Return what is wrong now."""
+        """Return what is wrong now, without secrets, each in one line."""
         found = {name: said for name, check in self._checks.items() if (said := check())}
         for source in self._sources:
             found |= source()
-        return found
+        return {name: self._mask(" ".join(said.split())) for name, said in found.items()}
 
     @asynccontextmanager
-    async def serving(self, host: str, port: int) -> AsyncIterator[None]:
-        """Serve the pages for the length of the block."""
+    async def serving(self, host: str, port: int) -> AsyncIterator[str]:
+        """
+        Serve the pages for the length of the block; yield their address.
+
+        Raises:
+            PermanentError: the address can't be listened on.
+        """
         app = web.Application()
-        app.add_routes(
-            [
-                web.get("/livez", self._livez),
-                web.get("/readyz", self._readyz),
-                web.get("/metrics", self._metrics),
-            ]
-        )
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
-            logger.info("health", url=f"http://{host}:{runner.addresses[0][1]}/readyz")
+            address = await _listen(runner, host, port)
+            logger.info("health", url=f"{address}/readyz")
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(_beat(), name="event loop lag")
-                yield
+                yield address
                 beat.cancel()
         finally:
             await runner.cleanup()
@@ -79,9 +85,23 @@ class Health:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
+async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise PermanentError(
+            f"the health pages can't listen on {host}:{port}: {error.strerror};"
+            " choose another address under health in flux.yaml"
+        ) from error
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{runner.addresses[0][1]}"
+
+
 async def _beat() -> None:
     loop = asyncio.get_running_loop()
     while True:
         asked = loop.time() + BEAT
         await asyncio.sleep(BEAT)
-        LAG.observe(max(loop.time() - asked, 0.0))
+        late = max(loop.time() - asked, 0.0)
+        LAG.observe(late)
+        LAG_NOW.set(late)

@@ -3,11 +3,12 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from shared.contract import Draft
 from shared.runtime.errors import TemporaryError
-from shared.runtime.lifecycle import Worker
+from shared.runtime.lifecycle import Worker, unless_stopped
 
 LOOK = 1.0
 """Seconds between two looks at what is due; new subjects are noticed within that."""
@@ -29,31 +30,34 @@ def ticker(bus: Says, due: Due) -> Worker:
     """Return a worker that publishes each signal at once, and then at its interval."""
 
     async def run(stop: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()
-        at: dict[tuple[str, str], float] = {}
+        clock = _Clock()
         while not stop.is_set():
-            now = loop.time()
-            for draft, interval in due():
-                key = draft.message.type, draft.message.subject
-                if at.get(key, now) <= now:
-                    spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
-                    at[key] = now + interval * spread
-                    await _say(bus, draft)
-            await _wait(stop, LOOK)
+            # While the broker is away a publish waits for it; that must not hold up the end.
+            async with unless_stopped(stop):
+                for draft in clock.strike(due()):
+                    with suppress(TemporaryError):  # `/readyz` tells it; the next tick repeats it
+                        await bus.publish(draft)
+                await asyncio.sleep(LOOK)
 
     return run
 
 
-async def _say(bus: Says, draft: Draft) -> None:
-    try:
-        await bus.publish(draft)
-    except TemporaryError:
-        return  # `/readyz` tells that nobody takes it; the next tick says it again
+class _Clock:
+    """When each signal is due next."""
 
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, str], float] = {}
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return
+    def strike(self, wanted: Iterable[tuple[Draft, float]]) -> list[Draft]:
+        """Return those of *wanted* that are due now; what is wanted no more is forgotten."""
+        now = asyncio.get_running_loop().time()
+        struck, following = [], {}
+        for draft, interval in wanted:
+            key = draft.message.type, draft.message.subject
+            following[key] = self._at.get(key, now)
+            if following[key] <= now:
+                spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+                following[key] = now + interval * spread
+                struck.append(draft)
+        self._at = following
+        return struck
