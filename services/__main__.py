@@ -2,7 +2,7 @@
 `python -m services --config flux.yaml` runs all stages in one terminal, each as its own process.
 
 Their lines are prefixed with their names. If one ends by itself, all are stopped. It imports none
-of them: they are told apart by their commands, as an operator does.
+of them: it knows them by their commands, as an operator does.
 """
 
 import argparse
@@ -10,9 +10,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-from services.running import SERVICES, Terminal, run_all
 from shared.config.load import ConfigError, load
+from shared.runtime.children import run_all
 from shared.runtime.errors import PermanentError
+from shared.runtime.terminal import Terminal
+
+SERVICES = ("cluster-applier", "repo-writer", "registry-scanner", "git-watcher", "gateway")
+"""In the order in which they start: who takes work before who gives it. They stop the other way."""
 
 
 def main() -> int:
@@ -20,7 +24,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("flux.yaml"), help="default: flux.yaml")
     path = parser.parse_args().config
-    terminal = Terminal(sys.stdout, SERVICES)
     try:
         config = load(path)
         config.broker.url.read()
@@ -31,6 +34,7 @@ def main() -> int:
         name: (sys.executable, "-m", f"services.{name.replace('-', '_')}", "--config", str(path))
         for name in SERVICES
     }
+    terminal = Terminal(sys.stdout.buffer, SERVICES)
     environment = terminal.environment() if config.log.format == "auto" else {}
     return asyncio.run(
         run_all(commands, terminal, grace=config.shutdown_grace, environment=environment)
