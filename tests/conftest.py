@@ -1,10 +1,16 @@
 """What all tests share: in CI a skipped test fails, and the real control plane must be used."""
 
+import asyncio
 import os
 
 import pytest
 
 from sandbox import controlplane_build
+
+
+def pytest_configure() -> None:
+    # Else pytest-asyncio asks for "the" loop, and Python 3.11 makes one that nobody closes.
+    asyncio.set_event_loop(None)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 
 from shared.bus import names
 from shared.bus.outages import Outages
+from shared.bus.owned import owned
 from shared.bus.port import Handler, NoAnswerError, Record, Window, Worker
 from shared.bus.publisher import Publisher, packet
 from shared.bus.settle import Settler
@@ -124,7 +125,8 @@ class Client:
             problems |= worker.problems()
         return problems
 
-    async def _answers(self) -> None:
+    async def answers(self) -> None:
+        """Hand replies to those who asked, for ever."""
         async with aclosing(self._transport.replies()) as replies:
             async for delivery in replies:
                 try:
@@ -141,9 +143,5 @@ class Client:
 async def client(transport: Transport, source: str, *, prefetch: int) -> AsyncIterator[Client]:
     """Open the bus of one process on a connected *transport*."""
     bus = Client(transport, source, prefetch=prefetch)
-    async with asyncio.TaskGroup() as group:
-        answers = group.create_task(bus._answers(), name="replies")  # noqa: SLF001 - our own class
-        try:
-            yield bus
-        finally:
-            answers.cancel()
+    async with owned(bus.answers(), "replies"):
+        yield bus

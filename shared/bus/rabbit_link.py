@@ -11,6 +11,8 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
+from shared.bus.owned import owned
+
 logger = structlog.get_logger(__name__)
 
 BROKEN = (
@@ -41,12 +43,8 @@ class Link:
     async def open(cls, url: str, name: str) -> AsyncIterator["Link"]:
         """Keep a connection to *url* open; *name* is shown on the management page."""
         link = cls(url, name)
-        async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(link._keep(), name=f"broker {name}")
-            try:
-                yield link
-            finally:
-                keeping.cancel()
+        async with owned(link._keep(), f"broker {name}"):
+            yield link
 
     async def connection(self) -> AbstractConnection:
         """Wait until the connection is open, and return it."""

@@ -93,27 +93,31 @@ async def _stop(children: Sequence["_Child"], terminal: Terminal, grace: float) 
 class _Child:
     """One running program, in a process group of its own: a Ctrl-C is for us alone."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, name: str, process: asyncio.subprocess.Process, output: asyncio.StreamReader
+    ) -> None:
         self.name = name
+        self.output = output
         self._process = process
 
     @classmethod
     async def start(cls, name: str, argv: Sequence[str], environment: Mapping[str, str]) -> Self:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-            process_group=0,
-            preexec_fn=_dying_with(os.getpid()),
-        )
-        return cls(name, process)
-
-    @property
-    def output(self) -> asyncio.StreamReader:
-        assert self._process.stdout is not None
-        return self._process.stdout
+        # A pipe of our own: asyncio says that a process has ended only when its pipes are closed
+        # too, and what it started may hold them open.
+        reading, writing = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                process_group=0,
+                preexec_fn=_dying_with(os.getpid()),
+            )
+        finally:
+            os.close(writing)
+        return cls(name, process, await _reader(reading))
 
     @property
     def code(self) -> int | None:
@@ -137,6 +141,14 @@ class _Child:
         if self.code is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
+    )
+    return reader
 
 
 def _how(code: int) -> str:

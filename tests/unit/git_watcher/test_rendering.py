@@ -1,0 +1,84 @@
+"""What files mean to a sync: which count, what of an object is applied. No git."""
+
+import base64
+import json
+
+from services.git_watcher.domain.render import File, Rendered, read, render
+from services.git_watcher.domain.select import manifests
+
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\n"
+
+
+def file(text: str, path: str = "a.yaml") -> File:
+    return read(path, text.encode(), default_namespace="shop", mark_set="set")
+
+
+def rendered(**texts: str) -> Rendered:
+    return render(file(text, f"{name}.yaml") for name, text in texts.items())
+
+
+def body(text: str) -> dict:
+    (item,) = file(text).items
+    return json.loads(item.body)
+
+
+def test_manifests_are_yaml_files_outside_of_charts() -> None:
+    names = ["b.yaml", "a.yml", "c.json", "chart/Chart.yaml", "chart/values.yaml"]
+    names += ["chart/templates/x.yaml", "half/values.yaml"]
+    found = manifests([(name, "blob") for name in names])
+
+    assert [path for path, _ in found] == ["a.yml", "b.yaml", "half/values.yaml"]
+
+
+def test_an_object_gets_its_namespace_and_our_mark() -> None:
+    metadata = body(CONFIG)["metadata"]
+    assert metadata["namespace"] == "shop"
+    assert metadata["labels"]["fluxcd.io/sync-gc-mark"].startswith("sha256.")
+
+
+def test_only_kinds_of_known_scope_are_given_or_denied_a_namespace() -> None:
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, namespace: wrong}\n"
+    custom = "apiVersion: acme.example.com/v1\nkind: Widget\nmetadata: {name: w}\n"
+
+    assert "namespace" not in body(namespace)["metadata"]
+    assert "namespace" not in body(custom)["metadata"]
+    assert file(custom).items[0].id.namespace == ""
+
+
+def test_what_an_export_carries_is_left_out() -> None:
+    exported = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  uid: x\n  resourceVersion: '1'\n"
+        "  creationTimestamp: null\n  managedFields: []\nstatus: {}\ndata: {k: v}\n"
+    )
+    assert body(exported)["metadata"].keys() == {"name", "namespace", "labels"}
+    assert "status" not in body(exported)
+
+
+def test_string_data_becomes_data() -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}\n"
+    assert body(secret)["data"] == {"k": base64.b64encode(b"v").decode()}
+    assert "stringData" not in body(secret)
+
+
+def test_a_broken_file_is_a_problem_with_its_line_and_spoils_only_itself() -> None:
+    found = rendered(bad="a: b\nc: [\n", good=CONFIG)
+
+    assert len(found.items) == 1
+    (problem,) = found.problems
+    assert (problem.file, problem.line is not None) == ("bad.yaml", True)
+
+
+def test_of_two_declarations_of_one_object_the_first_counts_and_the_second_is_told() -> None:
+    found = rendered(a=CONFIG, b=CONFIG.replace("k: v", "k: w"))
+
+    assert [item.file for item in found.items] == ["a.yaml"]
+    assert found.problems[0].file == "b.yaml"
+    assert "a.yaml:1" in found.problems[0].message
+
+
+def test_an_ignored_object_is_neither_applied_nor_forgotten() -> None:
+    ignored = CONFIG.replace("{name: a}", '{name: a, annotations: {"fluxcd.io/ignore": "true"}}')
+    found = rendered(a=ignored)
+
+    assert not found.items
+    assert found.skipped == ("ConfigMap shop/a",)

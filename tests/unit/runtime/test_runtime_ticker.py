@@ -1,0 +1,96 @@
+"""A ticker says each signal at once, and again at its interval. No clock."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from shared.contract import Draft, PollRequested
+from shared.runtime.errors import TemporaryError
+from shared.runtime.ticker import ticker
+
+pytestmark = [pytest.mark.asyncio(loop_scope="function"), pytest.mark.looptime]
+
+
+class Bus:
+    """Hears what is published; may be told to answer otherwise."""
+
+    def __init__(self) -> None:
+        self.heard: Counter[str] = Counter()
+        self.instead: Callable[[], None] | None = None
+        self.hangs = False
+
+    async def publish(self, *drafts: Draft) -> None:
+        self.heard.update(draft.message.subject for draft in drafts)
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.instead:
+            self.instead()
+
+
+def signal(name: str, interval: float = 60) -> tuple[Draft, float]:
+    return Draft(message=PollRequested(repository=name)), interval
+
+
+async def run_for(seconds: float, bus: Bus, due: Callable[[], list[tuple[Draft, float]]]) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, stop.set)
+    await ticker(bus, due)(stop)
+
+
+async def test_each_signal_is_said_at_once_and_then_at_its_interval() -> None:
+    bus = Bus()
+
+    await run_for(0.5, bus, lambda: [signal("a"), signal("b", 600)])
+    assert bus.heard == {"a": 1, "b": 1}
+
+    bus.heard.clear()
+    await run_for(605, bus, lambda: [signal("a"), signal("b", 6000)])
+    assert 9 <= bus.heard["a"] <= 12
+    assert bus.heard["b"] == 1
+
+
+async def test_a_new_subject_is_noticed_and_one_that_is_gone_is_forgotten() -> None:
+    bus, wanted = Bus(), [signal("a")]
+    loop = asyncio.get_running_loop()
+    loop.call_later(10, lambda: wanted.__setitem__(slice(None), [signal("b")]))
+    loop.call_later(20, lambda: wanted.__setitem__(slice(None), [signal("a")]))
+
+    await run_for(30, bus, lambda: wanted)
+
+    assert bus.heard == {"a": 2, "b": 1}
+
+
+async def test_intervals_are_spread() -> None:
+    bus, times = Bus(), []
+    loop = asyncio.get_running_loop()
+    bus.instead = lambda: times.append(loop.time())
+
+    await run_for(3000, bus, lambda: [signal("a", 100)])
+
+    gaps = [after - before for before, after in pairwise(times)]
+    assert all(89 <= gap <= 112 for gap in gaps)
+    assert len(set(gaps)) > 1
+
+
+async def test_a_signal_that_nobody_takes_is_said_again_next_time() -> None:
+    bus = Bus()
+
+    def refuse() -> None:
+        raise TemporaryError("broker", "no queue takes it")
+
+    bus.instead = refuse
+    await run_for(130, bus, lambda: [signal("a"), signal("b")])
+
+    assert bus.heard["a"] == bus.heard["b"] == 3
+
+
+async def test_a_broker_that_is_away_does_not_hold_up_the_end(looptime: float) -> None:
+    bus = Bus()
+    bus.hangs = True
+
+    await run_for(30, bus, lambda: [signal("a")])
+
+    assert looptime == 30
