@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
 
 import structlog
 
@@ -15,10 +14,9 @@ from services.cluster_applier.domain.stages import DEFINITIONS, staged
 from services.cluster_applier.kube import Answer, Kube
 from shared.bundle.format import Bundle
 from shared.contract import ObjectResult
+from shared.runtime.tasks import each
 
 logger = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 ESTABLISHED = 10.0
 """Seconds that a new definition may take until its objects are served."""
@@ -58,20 +56,22 @@ class Applying:
             if step == DEFINITIONS:
                 await self._each(ordered, self._wait_established)
 
-    async def delete(self, obsolete: Sequence[tuple[str, str, Applied]]) -> None:
-        """Delete objects, given as id, path and what we know of them, one after the other."""
-        for name, path, applied in obsolete:
-            self._ledger.release(name)
-            answer = await self._kube.delete(path, uid=applied.uid)
-            if answer.ok or answer.status == 404:
-                self.deleted.add(name)
-                self.results.append(ObjectResult(id=name, action="deleted"))
-            elif answer.status == 409:
-                # Somebody made it anew since: what is there is not ours to delete.
-                self.deleted.add(name)
-                self.results.append(ObjectResult(id=name, action="skipped", message=answer.reason))
-            else:
-                self.results.append(ObjectResult(id=name, action="failed", message=answer.reason))
+    async def delete(self, name: str, path: str, known: Applied) -> None:
+        """Delete an object, if it is still the one that we applied."""
+        self._ledger.release(name)
+        answer = await self._kube.delete(path, uid=known.uid)
+        if answer.ok or answer.status in {404, 409}:
+            self.deleted.add(name)
+        # 409: somebody made it anew since, so what is there is not ours to delete.
+        action = "deleted" if answer.ok else "skipped" if answer.status in {404, 409} else "failed"
+        message = "" if answer.ok else answer.reason
+        self.results.append(ObjectResult(id=name, action=action, message=message))
+
+    def refuse_unknown(self, unknown: Iterable[Wanted]) -> None:
+        """Note objects whose kind the cluster does not serve."""
+        for one in unknown:
+            kind = f"{one.id.group or 'core'}/{one.entry.version} {one.id.kind}"
+            self.refuse(one, f"the cluster serves no {kind}; tried again when it is defined")
 
     async def _one(self, one: Wanted, bundle: Bundle, known: dict[str, Applied]) -> None:
         name = str(one.id)
@@ -131,16 +131,10 @@ class Applying:
         except TimeoutError:
             logger.warning("definition not established", object=str(one.id))
 
-    async def _each(self, items: Sequence[T], work: Callable[[T], Awaitable[None]]) -> None:
-        waiting = iter(items)
-
-        async def worker() -> None:
-            for item in waiting:
-                await work(item)
-
-        async with asyncio.TaskGroup() as group:
-            for worker_number in range(min(self._concurrency, len(items))):
-                group.create_task(worker(), name=f"apply {self._sync} {worker_number}")
+    async def _each(
+        self, items: Sequence[Wanted], work: Callable[[Wanted], Awaitable[None]]
+    ) -> None:
+        await each(items, work, at_once=self._concurrency, name=f"apply {self._sync}")
 
 
 def _established(answer: Answer) -> bool:

@@ -52,8 +52,13 @@ class Discovery:
 
     async def preferred(self, group: str, kind: str) -> Resource | None:
         """Return a kind in whichever version is served."""
-        found = [one for key, one in self._known.items() if (key[0], key[2]) == (group, kind)]
-        return found[0] if found else None
+        for refreshed in (False, True):
+            found = [one for one in self._known.values() if (one.group, one.kind) == (group, kind)]
+            if found:
+                return found[0]
+            if not refreshed:
+                await self._refresh()
+        return None
 
     def forget(self) -> None:
         """Look anew at the next kind that is not known: definitions have come."""

@@ -16,7 +16,11 @@ async def on_group(
     syncing = syncs.get(sync)
     if syncing is None:
         raise PermanentError(f"flux.yaml has no sync {sync}")
-    told = await syncing.reconcile(asked(envelope.message for envelope in messages))
+    look = asked(envelope.message for envelope in messages)
+    try:
+        told = await syncing.reconcile(look)
+    except PermanentError as error:
+        told = (syncing.failed(str(error)),)
     cause = next((one for one in messages if not _is_tick(one)), messages[0])
     return Outcome(events=tuple(Draft(message=message, cause=cause) for message in told))
 

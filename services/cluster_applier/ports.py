@@ -15,4 +15,8 @@ class Syncing(Protocol):
 
         Raises:
             TemporaryError: the cluster can't be reached.
+            PermanentError: it can't be done; the sentence says why.
         """
+
+    def failed(self, reason: str) -> Message:
+        """Return what is to be told where nothing could be done."""

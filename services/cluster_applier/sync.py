@@ -6,33 +6,30 @@ none is ever forgotten; at the end with what became of all.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import structlog
 from prometheus_client import Counter, Histogram
 
+from services.cluster_applier import placing
 from services.cluster_applier.apply import Applying
-from services.cluster_applier.discovery import Resource
+from services.cluster_applier.domain import telling
 from services.cluster_applier.domain.asked import Asked
-from services.cluster_applier.domain.drift import TIMES, Drift, Drifts
+from services.cluster_applier.domain.drift import Drift, Drifts
 from services.cluster_applier.domain.fence import Verdict, judge
 from services.cluster_applier.domain.inventory import Applied, Inventory
-from services.cluster_applier.domain.plan import Plan, Wanted, obsolete, plan
+from services.cluster_applier.domain.plan import Plan, obsolete, plan, reason_to_keep
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
-from shared.bundle.format import Bundle, Entry
+from shared.bundle.format import Bundle
 from shared.bundle.store import Shelf
 from shared.bus.port import Bus
 from shared.contract import (
     Draft,
-    DriftContested,
-    DriftCorrected,
     Message,
-    ObjectResult,
     PollRequested,
-    Problem,
     SyncCompleted,
+    SyncFailed,
     SyncRequested,
 )
 from shared.manifests import ObjectId
@@ -41,6 +38,14 @@ logger = structlog.get_logger(__name__)
 
 OBJECTS = Counter("flux_cluster_applier_objects_total", "Objects by what was done", ["action"])
 SECONDS = Histogram("flux_cluster_applier_sync_seconds", "Time to make a sync true")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Applied:
+    """What a bundle declares here, and how much of it was so already."""
+
+    declared: frozenset[str]
+    unchanged: int
 
 
 class Sync:
@@ -91,30 +96,48 @@ class Sync:
             self._drifts.forgive()
         if asked.tick:
             await self._target.watches.compare()
-        applying, wanted, todo = await self._apply(bundle, inventory)
-        reason = await self._prune(bundle, inventory, wanted, applying, verdict)
+        applying = self._applying()
+        applied = await self._apply(bundle, inventory, applying)
+        kept = await self._prune(bundle, inventory, applying, applied.declared, verdict)
         await self._keep(bundle, inventory, applying)
         told, self._told = self._told, []
         if is_new or applying.results or asked.person:
-            seconds = loop.time() - begin
-            SECONDS.observe(seconds)
-            completed = self._completed(bundle, applying, todo, reason)
-            told.append(
-                completed.model_copy(
-                    update={
-                        "seconds": seconds,
-                        "requests": self._target.kube.requests - requests,
-                    }
-                )
-            )
+            done = self._completed(bundle, applying, applied.unchanged, kept)
+            spent = {
+                "seconds": loop.time() - begin,
+                "requests": self._target.kube.requests - requests,
+            }
+            SECONDS.observe(spent["seconds"])
+            told.append(done.model_copy(update=spent))
         return tuple(told)
+
+    def failed(self, reason: str) -> SyncFailed:
+        """Return what is to be told where nothing could be done."""
+        logger.error("sync failed", sync=self._settings.name, reason=reason)
+        revision = self._shelf.last.header.revision if self._shelf.last else ""
+        return SyncFailed(
+            sync=self._settings.name,
+            target=self._settings.target,
+            revision=revision,
+            reason=reason,
+        )
 
     async def _known(self) -> Inventory:
         if self._inventory is None:
             self._inventory = await self._target.inventories.load(self._settings.name)
             self._target.ledger.claim(self._inventory)
-            self._target.watches.ensure(await self._kinds(self._inventory))
+            kinds = await placing.resources(self._inventory.objects, self._target.discovery)
+            self._target.watches.ensure(kinds)
         return self._inventory
+
+    def _applying(self) -> Applying:
+        return Applying(
+            self._settings.name,
+            self._target.kube,
+            self._target.ledger,
+            concurrency=self._target.settings.concurrency,
+            answered=self._answered,
+        )
 
     async def _bundle(self, asked: Asked) -> Bundle | None:
         """Return what is to be applied; for drift alone what was applied last is good enough."""
@@ -122,73 +145,26 @@ class Sync:
             return self._shelf.last
         return await self._shelf.newest(asked.digest)
 
-    async def _apply(
-        self, bundle: Bundle, inventory: Inventory
-    ) -> tuple[Applying, Sequence[Wanted], Plan]:
-        applying = Applying(
-            self._settings.name,
-            self._target.kube,
-            self._target.ledger,
-            concurrency=self._target.settings.concurrency,
-            answered=self._answered,
-        )
-        wanted, unknown = await self._wanted(bundle)
-        todo = plan(wanted, inventory, self._drifts.pending.keys())
+    async def _apply(self, bundle: Bundle, inventory: Inventory, applying: Applying) -> _Applied:
+        """Apply what differs, new kinds last; what was done is remembered whatever ends us."""
+        discovery = self._target.discovery
+        found = await placing.placed(bundle, discovery)
+        self._target.watches.ensure(set(found.resources))
+        todo = plan(found.known, inventory, self._drifts.pending.keys())
         await self._announce(inventory, todo)
+        known = dict(inventory.objects)
         try:
-            await applying.apply(todo.apply, bundle, dict(inventory.objects))
-            if unknown:
-                await self._apply_late(bundle, unknown, applying, inventory)
+            await applying.apply(todo.apply, bundle, known)
+            if found.unknown:
+                late = await placing.placed_late(bundle, found.unknown, discovery)
+                new = plan(late.known, inventory, self._drifts.pending.keys())
+                await applying.apply(new.apply, bundle, known)
+                applying.refuse_unknown(late.unknown)
         except BaseException:
-            # What was applied up to here is known, whatever ended us: nothing is applied twice.
             self._inventory = self._merged(self._inventory or inventory, applying)
             raise
-        return applying, [*wanted, *unknown], todo
-
-    async def _apply_late(
-        self,
-        bundle: Bundle,
-        unknown: Sequence[Wanted],
-        applying: Applying,
-        inventory: Inventory,
-    ) -> None:
-        """Apply objects whose kind may have been defined a moment ago, or tell that it is not."""
-        self._target.discovery.forget()
-        now_known = []
-        for one in unknown:
-            found = await self._place(one.entry, bundle.header.default_namespace)
-            if found is None:
-                kind = f"{one.entry.object_id.group or 'core'}/{one.entry.version} {one.id.kind}"
-                applying.refuse(
-                    one, f"the cluster serves no {kind}; it is tried again when it is defined"
-                )
-            else:
-                now_known.append(found[0])
-        todo = plan(now_known, inventory, self._drifts.pending.keys())
-        await applying.apply(todo.apply, bundle, dict(inventory.objects))
-
-    async def _wanted(self, bundle: Bundle) -> tuple[list[Wanted], list[Wanted]]:
-        """Return what is declared with its place in this cluster, and that of unknown kinds."""
-        known, unknown, resources = [], [], set()
-        for entry in bundle.header.index:
-            found = await self._place(entry, bundle.header.default_namespace)
-            if found is None:
-                unknown.append(Wanted(id=entry.object_id, entry=entry, path=""))
-            else:
-                known.append(found[0])
-                resources.add(found[1])
-        self._target.watches.ensure(resources)
-        return known, unknown
-
-    async def _place(self, entry: Entry, default_namespace: str) -> tuple[Wanted, Resource] | None:
-        named = entry.object_id
-        resource = await self._target.discovery.find(named, entry.version)
-        if resource is None:
-            return None
-        namespace = (named.namespace or default_namespace) if resource.namespaced else ""
-        named = replace(named, namespace=namespace)
-        path = resource.path(namespace, named.name)
-        return Wanted(id=named, entry=entry, path=path), resource
+        declared = frozenset(str(one.id) for one in (*found.known, *found.unknown))
+        return _Applied(declared=declared, unchanged=todo.unchanged)
 
     async def _announce(self, inventory: Inventory, todo: Plan) -> None:
         """Write down what is new before it is applied: a crash must not make us forget it."""
@@ -200,43 +176,30 @@ class Sync:
         self,
         bundle: Bundle,
         inventory: Inventory,
-        wanted: Sequence[Wanted],
         applying: Applying,
+        declared: frozenset[str],
         verdict: Verdict,
     ) -> str:
         """Delete what is declared no more; return why not, if not."""
-        declared = {str(one.id) for one in wanted}
         gone = obsolete(self._inventory or inventory, declared, bundle.header.skipped)
-        if not gone:
-            return ""
-        reason = self._reason_to_keep(bundle, applying, verdict)
+        reason = "" if not gone else self._reason_to_keep(bundle, applying, verdict)
         if reason:
             logger.warning("not pruned", sync=self._settings.name, reason=reason, objects=len(gone))
             return reason
-        found = []
         for name, applied in gone:
-            path = await self._path(ObjectId.parse(name))
-            if path:
-                found.append((name, path, applied))
-        await applying.delete(found)
+            where = await placing.path(ObjectId.parse(name), self._target.discovery)
+            if where:
+                await applying.delete(name, where, applied)
         return ""
 
     def _reason_to_keep(self, bundle: Bundle, applying: Applying, verdict: Verdict) -> str:
-        if not self._settings.prune:
-            return "prune is off for this sync"
-        if bundle.header.problems:
-            return f"{bundle.header.problems} parts of the desired state could not be read"
-        if applying.failed:
-            return "not everything could be applied"
-        if verdict is Verdict.KEEP:
-            return "it is not certain that this revision is newer than the one applied before"
-        if not bundle.header.index:
-            return "nothing at all is declared any more; delete by hand what is meant to go"
-        return ""
-
-    async def _path(self, named: ObjectId) -> str | None:
-        resource = await self._target.discovery.preferred(named.group, named.kind)
-        return resource.path(named.namespace, named.name) if resource else None
+        return reason_to_keep(
+            prune=self._settings.prune,
+            problems=bundle.header.problems,
+            failed=applying.failed,
+            certain=verdict is Verdict.GO,
+            declared=len(bundle.header.index),
+        )
 
     async def _keep(self, bundle: Bundle, inventory: Inventory, applying: Applying) -> None:
         """Write the inventory, last of all, if it says anything new."""
@@ -266,65 +229,33 @@ class Sync:
             raise
         self._inventory = inventory
 
-    async def _kinds(self, inventory: Inventory) -> set[Resource]:
-        """Return the kinds of an inventory, for the watches."""
-        kinds = {(named.group, named.kind) for named in map(ObjectId.parse, inventory.objects)}
-        await self._target.discovery.find(ObjectId(group="", kind="", namespace="", name="-"), "")
-        found = [await self._target.discovery.preferred(*kind) for kind in kinds]
-        return {resource for resource in found if resource is not None}
-
     def _answered(self, name: str, version: int, late: Drift | None) -> None:
         """Note what applying an object put right, and what came after it."""
         now = asyncio.get_running_loop().time()
         corrected = self._drifts.correct(name, version, now)
         if corrected:
-            self._told += self._corrections(name, corrected, now)
+            drift, contested = corrected
+            self._told += telling.corrected(
+                self._settings.name,
+                self._settings.target,
+                name,
+                drift,
+                contested=contested,
+                now=now,
+            )
+            tell = logger.error if contested else logger.info
+            tell("drift corrected", object=name, what=drift.what, manager=drift.manager)
         if late:
             self.see_drift(name, late)
 
-    def _corrections(self, name: str, corrected: tuple[Drift, bool], now: float) -> list[Message]:
-        """Tell that an object was put back, and whether somebody insists."""
-        drift, often = corrected
-        seconds = now - drift.seen
-        place = {"sync": self._settings.name, "target": self._settings.target, "id": name}
-        logger.info("drift corrected", object=name, what=drift.what, manager=drift.manager)
-        told: list[Message] = [
-            DriftCorrected(**place, what=drift.what, manager=drift.manager, seconds=seconds)
-        ]
-        if often:
-            logger.error("drift contested", object=name, manager=drift.manager)
-            told.append(DriftContested(**place, manager=drift.manager, times=TIMES + 1))
-        return told
-
     def _completed(
-        self, bundle: Bundle, applying: Applying, todo: Plan, reason: str
+        self, bundle: Bundle, applying: Applying, unchanged: int, kept: str
     ) -> SyncCompleted:
-        counts = {"unchanged": todo.unchanged} if todo.unchanged else {}
-        for result in applying.results:
-            counts[result.action] = counts.get(result.action, 0) + 1
-        for action, count in counts.items():
+        done = telling.completed(bundle.header, applying.results, unchanged=unchanged, kept=kept)
+        for action, count in done.counts.items():
             OBJECTS.labels(action).inc(count)
-        logger.info(
-            "applied", sync=self._settings.name, revision=bundle.header.revision[:12], **counts
-        )
-        return SyncCompleted(
-            sync=self._settings.name,
-            target=self._settings.target,
-            repository=self._settings.repository,
-            revision=bundle.header.revision,
-            counts=counts,
-            objects=tuple(applying.results),
-            problems=self._problems(bundle, applying.results),
-            pruned=not reason,
-            prune_reason=reason,
-        )
-
-    def _problems(self, _: Bundle, results: Sequence[ObjectResult]) -> tuple[Problem, ...]:
-        return tuple(
-            Problem(file=one.file, line=one.line, message=f"{one.id}: {one.message}")
-            for one in results
-            if one.action == "failed"
-        )
+        logger.info("applied", sync=done.sync, revision=done.revision[:12], **done.counts)
+        return done
 
     async def _poll_again(self, bundle: Bundle | None, inventory: Inventory) -> None:
         """Ask git-watcher for a bundle: there is none, or only an old one."""

@@ -20,6 +20,7 @@ from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from shared.bus.port import Bus
 from shared.manifests import ObjectId
 from shared.runtime.errors import TemporaryError
+from shared.runtime.tasks import each
 
 logger = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class Watches:
         self._drift = drift
         self._workload = workload
         self._kinds: dict[tuple[str, str], Resource] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._new = asyncio.Event()
 
     def ensure(self, resources: set[Resource]) -> None:
@@ -57,20 +59,19 @@ class Watches:
 
     async def compare(self) -> None:
         """Look at everything once, a list a kind; what differs is told as drift."""
-        async with asyncio.TaskGroup() as group:
-            for resource in self._kinds.values():
-                group.create_task(self._list(resource), name=f"compare {resource.plural}")
+        await each(
+            tuple(self._kinds.values()), self._look, at_once=len(self._kinds), name="compare"
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop*."""
         async with asyncio.TaskGroup() as group:
             starting = group.create_task(self._start(group), name="start watches")
             await stop.wait()
-            starting.cancel()
-            self._stop()
+            for task in (starting, *self._tasks.values()):
+                task.cancel()
 
     async def _start(self, group: asyncio.TaskGroup) -> None:
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         while True:
             for key, resource in self._kinds.items():
                 if key not in self._tasks:
@@ -79,9 +80,8 @@ class Watches:
             self._new.clear()
             await self._new.wait()
 
-    def _stop(self) -> None:
-        for task in getattr(self, "_tasks", {}).values():
-            task.cancel()
+    async def _look(self, resource: Resource) -> None:
+        await self._list(resource)
 
     async def _keep(self, resource: Resource) -> None:
         """Watch one kind for ever; start over from a list whenever a watch is lost."""

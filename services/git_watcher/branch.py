@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -65,7 +65,7 @@ class Branch:
             state=self._state(sync, revision, rendered, bundle), bundle=bundle, config=sync.digest
         )
         self._declared[sync.name] = declaration
-        _tell(declaration.state)
+        _tell(declaration.state, known.state.problems if known else ())
         return declaration
 
     async def published(self, sync: SyncSettings) -> str:
@@ -173,8 +173,10 @@ def _short(commit: Commit) -> Commit:
     return commit.model_copy(update={"message": commit.message[:500]})
 
 
-def _tell(state: StateDeclared) -> None:
+def _tell(state: StateDeclared, told: Collection[Problem]) -> None:
     for problem in state.problems:
+        if problem in told:
+            continue
         logger.error(
             "manifest unreadable", file=problem.file, line=problem.line, problem=problem.message
         )

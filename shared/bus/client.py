@@ -11,7 +11,6 @@ from prometheus_client import Counter
 
 from shared.bus import names
 from shared.bus.outages import Outages
-from shared.bus.owned import owned
 from shared.bus.port import Handler, NoAnswerError, Record, Window, Worker
 from shared.bus.publisher import Publisher, packet
 from shared.bus.settle import Settler
@@ -21,6 +20,7 @@ from shared.contract import Draft, Envelope, Question, Reply
 from shared.contract.codec import MalformedError, decode
 from shared.contract.envelope import uuid7
 from shared.runtime.errors import TemporaryError
+from shared.runtime.tasks import owned
 
 logger = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
-from shared.bus.owned import owned
+from shared.runtime.tasks import owned
 
 logger = structlog.get_logger(__name__)
 

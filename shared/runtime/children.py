@@ -16,7 +16,7 @@ from typing import Self
 from shared.runtime import lifecycle
 from shared.runtime.terminal import Terminal
 
-TURN = 2.0
+TURN = 1.0
 """Seconds that one has for stopping before the next is told to stop as well."""
 MARGIN = 5.0
 """Seconds beyond their grace after which children are killed."""
@@ -78,11 +78,13 @@ async def _run(
 async def _stop(children: Sequence["_Child"], terminal: Terminal, grace: float) -> bool:
     """Stop *children*, the last first; say whether each ended as it should."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + grace + MARGIN
+    deadlines: list[tuple[_Child, float]] = []
     for child in reversed(children):
         child.terminate()
-        await child.ended(within=min(TURN, deadline - loop.time()))
-    for child in children:
+        # Each has its whole grace, whenever its turn comes.
+        deadlines.append((child, loop.time() + grace + MARGIN))
+        await child.ended(within=TURN)
+    for child, deadline in deadlines:
         if not await child.ended(within=deadline - loop.time()):
             terminal.say(f"{child.name} did not end within {grace + MARGIN:g} s, and is killed")
             child.kill()

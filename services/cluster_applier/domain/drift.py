@@ -59,6 +59,7 @@ class Drifts:
         return drift, often
 
     def forgive(self) -> None:
-        """Begin anew: a person or a new revision has decided."""
+        """Begin anew: a person or a new revision has decided, so git counts again."""
+        self.pending |= self.contested
         self.contested.clear()
         self._corrected.clear()

@@ -1,0 +1,59 @@
+"""Where the objects of a bundle are in one cluster: which path, and which namespace."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from services.cluster_applier.discovery import Discovery, Resource
+from services.cluster_applier.domain.plan import Wanted
+from shared.bundle.format import Bundle, Entry
+from shared.manifests import ObjectId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """The objects of a bundle."""
+
+    known: tuple[Wanted, ...]
+    unknown: tuple[Wanted, ...]
+    """Of kinds that the cluster does not serve, or not yet; without a path."""
+    resources: frozenset[Resource]
+
+
+async def placed(bundle: Bundle, discovery: Discovery) -> Placed:
+    """Return where every object of *bundle* is."""
+    return await _place(bundle.header.index, bundle.header.default_namespace, discovery)
+
+
+async def placed_late(bundle: Bundle, unknown: Iterable[Wanted], discovery: Discovery) -> Placed:
+    """Look once more for kinds that were unknown: they may have been defined a moment ago."""
+    discovery.forget()
+    entries = (one.entry for one in unknown)
+    return await _place(entries, bundle.header.default_namespace, discovery)
+
+
+async def path(named: ObjectId, discovery: Discovery) -> str | None:
+    """Return the path of an object, in whichever version its kind is served."""
+    resource = await discovery.preferred(named.group, named.kind)
+    return resource.path(named.namespace, named.name) if resource else None
+
+
+async def resources(names: Iterable[str], discovery: Discovery) -> set[Resource]:
+    """Return the kinds of objects, given by their ids."""
+    kinds = {(named.group, named.kind) for named in map(ObjectId.parse, names)}
+    found = [await discovery.preferred(*kind) for kind in kinds]
+    return {resource for resource in found if resource is not None}
+
+
+async def _place(entries: Iterable[Entry], default_namespace: str, discovery: Discovery) -> Placed:
+    known, unknown, kinds = [], [], set()
+    for entry in entries:
+        named = entry.object_id
+        resource = await discovery.find(named, entry.version)
+        if resource is None:
+            unknown.append(Wanted(id=named, entry=entry, path=""))
+            continue
+        namespace = (named.namespace or default_namespace) if resource.namespaced else ""
+        where = resource.path(namespace, named.name)
+        known.append(Wanted(id=replace(named, namespace=namespace), entry=entry, path=where))
+        kinds.add(resource)
+    return Placed(known=tuple(known), unknown=tuple(unknown), resources=frozenset(kinds))

@@ -1,0 +1,45 @@
+"""Tasks with an owner: beside a block, or several at a time. Errors come out as they are."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def owned(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
+    """Run *work* beside the block; whichever fails first ends both and is raised as it is."""
+    with first_error():
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(work, name=name)
+            try:
+                yield
+            finally:
+                task.cancel()
+
+
+async def each(
+    items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int, name: str
+) -> None:
+    """Do *work* for all *items*, so many at once; the first error ends the rest and is raised."""
+    waiting = iter(items)
+
+    async def worker() -> None:
+        for item in waiting:
+            await work(item)
+
+    with first_error():
+        async with asyncio.TaskGroup() as group:
+            for number in range(at_once):
+                group.create_task(worker(), name=f"{name} {number}")
+
+
+@contextmanager
+def first_error() -> Iterator[None]:
+    """Raise the first error of a task group as it is; the others are in its chain."""
+    try:
+        yield
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
