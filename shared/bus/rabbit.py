@@ -34,7 +34,10 @@ LOST = (*BROKEN, ChannelLostError)
 @asynccontextmanager
 async def connect(amqp_url: str, *, source: str, prefetch: int = 200) -> AsyncIterator[Client]:
     """Open the bus on the broker at *amqp_url*, as *source* (`/<service>/<replica>`)."""
-    async with Link.open(amqp_url, f"{source} out") as out, Link.open(amqp_url, source) as into:
+    async with (
+        Link.open(amqp_url, f"{source} out", tells=False) as out,
+        Link.open(amqp_url, source, tells=True) as into,
+    ):
         rabbit = Rabbit(out, into)
         async with client(rabbit, source, prefetch=prefetch) as bus:
             yield bus
@@ -136,9 +139,8 @@ class Rabbit:
                 await channel.close()
 
     async def _open(self, prefetch: int) -> AbstractChannel:
-        connection = await self._into.connection()
         try:
-            channel = await connection.channel(publisher_confirms=False)
+            channel = await self._into.current().channel(publisher_confirms=False)
             await channel.set_qos(prefetch)
         except BROKEN as error:
             raise ChannelLostError(f"broker: {error}") from error

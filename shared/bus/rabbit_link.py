@@ -32,7 +32,8 @@ CONNECT_TIMEOUT = 10.0
 class Link:
     """Keeps one connection open."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, *, tells: bool) -> None:
+        self._tells = tells
         self._url = URL(url).update_query(heartbeat=HEARTBEAT, name=name)
         self._connection: AbstractConnection | None = None
         self._open = asyncio.Event()
@@ -40,9 +41,13 @@ class Link:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, name: str) -> AsyncIterator["Link"]:
-        """Keep a connection to *url* open; *name* is shown on the management page."""
-        link = cls(url, name)
+    async def open(cls, url: str, name: str, *, tells: bool) -> AsyncIterator["Link"]:
+        """
+        Keep a connection to *url* open; *name* is shown on the management page.
+
+        Of the links of a process one *tells* when the broker goes and when it is back.
+        """
+        link = cls(url, name, tells=tells)
         async with owned(link._keep(), f"broker {name}"):
             yield link
 
@@ -51,6 +56,17 @@ class Link:
         while self._connection is None or self._connection.is_closed:
             self._open.clear()
             await self._open.wait()
+        return self._connection
+
+    def current(self) -> AbstractConnection:
+        """
+        Return the connection.
+
+        Raises:
+            ConnectionError: it is not open now; nobody waits for it here.
+        """
+        if self._connection is None or self._connection.is_closed:
+            raise ConnectionError(self.problem or "connection lost")
         return self._connection
 
     async def wait_changed(self, error: BaseException) -> None:
@@ -76,7 +92,7 @@ class Link:
     async def _hold(self, connection: AbstractConnection) -> None:
         lost = asyncio.Event()
         connection.close_callbacks.add(lambda *_: lost.set())
-        if self.problem and self.problem != "not connected yet":
+        if self._tells and self.problem and self.problem != "not connected yet":
             logger.info("broker up", connection=self._url.query["name"])
         self.problem = ""
         self._connection = connection
@@ -89,7 +105,7 @@ class Link:
                 await connection.close()
 
     def _tell_down(self, reason: str) -> None:
-        if not self.problem or self.problem == "not connected yet":
+        if self._tells and (not self.problem or self.problem == "not connected yet"):
             logger.warning("broker down", reason=reason, host=self._url.host)
         self.problem = reason
 

@@ -38,13 +38,25 @@ def host(url: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """Return *url* without a password; a user alone is no secret."""
-    if _SCP.match(url) and "://" not in url:
+    """Return *url* as it may be shown: over HTTP even the user's name may be a token."""
+    if "://" not in url:
         return url
     parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1)).geturl()
+    shown = parts.netloc.rpartition("@")[2]
+    if not parts.scheme.startswith("http") and parts.username:
+        shown = f"{parts.username}@{shown}"
+    return parts._replace(netloc=shown).geturl()
+
+
+def marked(url: str) -> str:
+    """Return *url* as Flux v1 puts it into its marks: only the password left out, scp as ssh."""
+    scp = _SCP.match(url) if "://" not in url else None
+    if scp:
+        user = f"{scp['user']}@" if scp["user"] else ""
+        return f"ssh://{user}{scp['host']}/{scp['path'].removeprefix('/')}"
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    return parts._replace(netloc=user + parts.netloc.rpartition("@")[2]).geturl()
 
 
 def directory_name(repository: str) -> str:

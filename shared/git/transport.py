@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,15 @@ import pygit2
 import structlog
 
 from shared.config.model import Git
-from shared.git.identity import host
+from shared.git import known_hosts
+from shared.git.identity import host, without_credentials
 from shared.runtime.errors import FluxError, PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
 
 _USERINFO = re.compile(r"://[^/@\s]+@")
+_FORBIDDEN = "unexpected http status code: 403"
+"""libgit2 has no other way of saying it."""
 
 
 class RefusedError(PermanentError):
@@ -25,12 +28,13 @@ class RefusedError(PermanentError):
 class Callbacks(pygit2.RemoteCallbacks):
     """Credentials, host keys and the end of patience for one network operation."""
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, expected: str | None = None) -> None:
         super().__init__()
         self._git = git
         self._asked = 0
         self._until = time.monotonic() + git.timeout
-        self.expected: str | None = None
+        self._abandoned = False
+        self.expected = expected
         """For a push: the commit that the branch must be at."""
         self.refused: str | None = None
 
@@ -38,7 +42,7 @@ class Callbacks(pygit2.RemoteCallbacks):
         """Show who we are, once; libgit2 asks again for ever if that is wrong."""
         self._asked += 1
         auth = self._git.auth
-        if self._asked > 1:
+        if self._asked > 1 or auth.token:
             raise TemporaryError(self._name, "it refuses our credentials; check git.auth")
         if auth.private_key and allowed & pygit2.enums.CredentialType.SSH_KEY:
             return pygit2.KeypairFromMemory(username or "git", None, auth.private_key.read(), "")
@@ -65,10 +69,21 @@ class Callbacks(pygit2.RemoteCallbacks):
             )
         return True
 
+    def abandon(self) -> None:
+        """End at the next sign of life: nobody waits for the result any more."""
+        self._abandoned = True
+
     def transfer_progress(self, _: Any) -> None:
         """End what takes too long; timeouts of sockets don't bound the whole."""
-        if time.monotonic() > self._until:
-            raise TemporaryError(self._name, f"no end after git.timeout ({self._git.timeout:g} s)")
+        self._go_on()
+
+    def sideband_progress(self, _: str) -> None:
+        """End a host that talks and talks."""
+        self._go_on()
+
+    def push_transfer_progress(self, _sent: int, _all: int, _bytes: int) -> None:
+        """End a push that takes too long."""
+        self._go_on()
 
     def push_negotiation(self, updates: Any) -> None:
         """Refuse to push if the branch is not where we built on: a compare-and-swap."""
@@ -79,6 +94,10 @@ class Callbacks(pygit2.RemoteCallbacks):
     def push_update_reference(self, _: str, message: str | None) -> None:
         """Note the host's refusal; pygit2 returns normally after one."""
         self.refused = message
+
+    def _go_on(self) -> None:
+        if self._abandoned or time.monotonic() > self._until:
+            raise too_slow(self._git)
 
     @property
     def _name(self) -> str:
@@ -94,12 +113,54 @@ def dependency(git: Git) -> str:
     return f"git host {host(git.url)}"
 
 
+def branch_ref(git: Git, heads: Mapping[str, Any]) -> str:
+    """
+    Return the branch among a host's *heads*: the one configured, else the one that HEAD is.
+
+    Raises:
+        TemporaryError: there is none; people can push it.
+    """
+    branch = git.branch or _default(heads)
+    ref = f"refs/heads/{branch}"
+    if ref not in heads:
+        wanted = f"no branch {branch!r}" if git.branch else "no branch yet"
+        where = without_credentials(git.url)
+        raise TemporaryError(dependency(git), f"{where} has {wanted}; push it, or set git.branch")
+    return ref
+
+
+def _default(heads: Mapping[str, Any]) -> str:
+    head = heads.get("HEAD")
+    if head is None:
+        return ""
+    if head.symref_target:
+        return str(head.symref_target).removeprefix("refs/heads/")
+    same = {name for name, one in heads.items() if one.oid == head.oid}
+    return next((one for one in ("main", "master") if f"refs/heads/{one}" in same), "")
+
+
+def too_slow(git: Git) -> TemporaryError:
+    """Return the error of an operation that did not end in time."""
+    reason = f"no end after git.timeout ({git.timeout:g} s); raise it for a large repository"
+    return TemporaryError(dependency(git), reason)
+
+
 def translated(error: Exception, git: Git) -> Exception:
-    """Return *error* in our words, without credentials."""
-    if isinstance(error, FluxError):
+    """
+    Return *error* in our words, without credentials.
+
+    What people must repair (a branch, a key, a secret's file) is temporary as well: once they
+    have, the same work succeeds, and nobody should have to restart us for it.
+    """
+    if isinstance(error, RefusedError | TemporaryError | MovedError):
         return error
     text = _USERINFO.sub("://", str(error)) or type(error).__name__
     return TemporaryError(dependency(git), text)
+
+
+def forbidden(error: Exception) -> bool:
+    """Tell whether the host knows us and says no: it would say so again."""
+    return _FORBIDDEN in str(error)
 
 
 def configure(home: Path, gits: Iterable[Git]) -> None:
@@ -109,10 +170,12 @@ def configure(home: Path, gits: Iterable[Git]) -> None:
     Call it once, before the first mirror is used. Both timeouts must be set: with the first alone
     plain HTTP fails.
     """
+    some = tuple(gits)
     folder = home / ".ssh"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    trusted = {git.auth.known_hosts.read() for git in gits if git.auth.known_hosts}
-    (folder / "known_hosts").write_text("\n".join(sorted(trusted)))
+    trusted = {git.auth.known_hosts.read() for git in some if git.auth.known_hosts}
+    (folder / "known_hosts").write_text(known_hosts.merged(sorted(trusted)))
+    patience = max((git.timeout for git in some), default=30.0)
     pygit2.settings.homedir = str(home)
-    pygit2.settings.server_connect_timeout = 10_000
-    pygit2.settings.server_timeout = 30_000
+    pygit2.settings.server_connect_timeout = int(min(patience, 10.0) * 1000)
+    pygit2.settings.server_timeout = int(patience * 1000)
