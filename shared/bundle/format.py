@@ -7,10 +7,9 @@ did not change is not compressed again.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -20,7 +19,13 @@ from shared.runtime.errors import PermanentError
 
 VERSION = "1"
 CHUNK = 512_000
-"""Bytes of objects, before compression, after which a chunk is closed."""
+"""Bytes of objects, before compression, that a chunk holds at most, unless one object is more."""
+SETTLED = 256_000
+"""Bytes from which on a chunk is closed where an object's name says so: then the chunks behind
+an object that grew, came or went are the same as before, and are not compressed again."""
+ONE_IN = 32
+PARTIAL = 4
+"""Bundles that are put together at a time; of two writers on one stream neither is lost."""
 LARGEST = 10_000_000
 """Bytes of one object; etcd itself takes no more than 1.5 MB."""
 
@@ -98,6 +103,8 @@ class Bundle:
     chunks: tuple[bytes, ...]
     digest: str
     """Of all that matters: equal bundles have equal digests."""
+    sums: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    """Of the chunks before compression, where they were compressed here."""
     _opened: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def object(self, entry: Entry) -> bytes:
@@ -109,7 +116,7 @@ class Bundle:
 
     def records(self) -> Sequence[tuple[Headers, bytes]]:
         """Return the records by which it travels."""
-        head = zlib.compress(self.header.model_dump_json().encode(), 1)
+        head = zlib.compress(_encoded(self.header), 1)
         return [
             (
                 {
@@ -130,30 +137,48 @@ def digest_of(body: bytes) -> str:
     return sha256(body).hexdigest()[:16]
 
 
-def pack(header: Header, items: Iterable[Item]) -> Bundle:
+def pack(header: Header, items: Iterable[Item], before: Bundle | None = None) -> Bundle:
     """
     Return the bundle of *items*; the header's index is filled in.
+
+    Chunks that *before* has as well are not compressed again.
 
     Raises:
         PermanentError: an object is too large; it is named.
     """
+    known = dict(zip(before.sums, before.chunks, strict=True)) if before else {}
+    sums: list[bytes] = []
     chunks: list[bytes] = []
     index: list[Entry] = []
-    parts: list[bytes] = []
+    for number, some in enumerate(_chunked(items)):
+        data = b"".join(item.body for item in some)
+        sums.append(blake2b(data, digest_size=16).digest())
+        chunks.append(known.get(sums[-1]) or zlib.compress(data, 1))
+        offset = 0
+        for item in some:
+            index.append(_entry(item, number, offset))
+            offset += len(item.body)
+    header = header.model_copy(update={"index": tuple(index)})
+    digest = _digest(_encoded(header))
+    return Bundle(header=header, chunks=tuple(chunks), digest=digest, sums=tuple(sums))
+
+
+def _chunked(items: Iterable[Item]) -> Iterator[list[Item]]:
+    some: list[Item] = []
     size = 0
     for item in items:
         if len(item.body) > LARGEST:
             raise PermanentError(f"{item.file}: {item.id} has {len(item.body)} bytes, too many")
-        if parts and size + len(item.body) > CHUNK:
-            chunks.append(_compressed(b"".join(parts)))
-            parts, size = [], 0
-        index.append(_entry(item, len(chunks), size))
-        parts.append(item.body)
+        if some and size + len(item.body) > CHUNK:
+            yield some
+            some, size = [], 0
+        some.append(item)
         size += len(item.body)
-    if parts:
-        chunks.append(_compressed(b"".join(parts)))
-    header = header.model_copy(update={"index": tuple(index)})
-    return Bundle(header=header, chunks=tuple(chunks), digest=_digest(header))
+        if size >= SETTLED and zlib.crc32(str(item.id).encode()) % ONE_IN == 0:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _entry(item: Item, chunk: int, offset: int) -> Entry:
@@ -169,34 +194,57 @@ def _entry(item: Item, chunk: int, offset: int) -> Entry:
     )
 
 
-def _digest(header: Header) -> str:
-    return sha256(header.model_dump_json().encode()).hexdigest()[:32]
+def _encoded(header: Header) -> bytes:
+    return header.model_dump_json().encode()
 
 
-@lru_cache(maxsize=64)
-def _compressed(data: bytes) -> bytes:
-    return zlib.compress(data, 1)
+def _digest(encoded: bytes) -> str:
+    return sha256(encoded).hexdigest()[:32]
 
 
 class Assembler:
-    """Puts bundles together from the records of a stream; torn and doubled ones do no harm."""
+    """Puts bundles together from a stream's records; torn, doubled and mixed ones do no harm."""
 
     def __init__(self) -> None:
         self._parts: dict[str, dict[int, bytes]] = {}
 
     def take(self, headers: Headers, body: bytes) -> Bundle | None:
         """Take a record in; return the bundle that it completes."""
-        digest = headers.get("flux-digest", "")
-        if headers.get("flux-bundle") != VERSION or not digest:
+        place = _place(headers)
+        if place is None:
             return None
-        number, count = int(headers["flux-part"]), int(headers["flux-parts"])
-        if number == 0:
-            self._parts = {digest: {}}  # an older one that is not whole by now never will be
+        digest, number, count = place
         parts = self._parts.setdefault(digest, {})
         parts[number] = body
-        if set(parts) != set(range(count)):
+        while len(self._parts) > PARTIAL:  # what is not whole by now never will be
+            del self._parts[next(iter(self._parts))]
+        if len(parts) < count:
             return None
         del self._parts[digest]
-        header = Header.model_validate_json(zlib.decompress(parts[0]))
-        chunks = tuple(parts[n] for n in range(1, count))
-        return Bundle(header=header, chunks=chunks, digest=digest)
+        return _whole(digest, [parts[n] for n in range(count)])
+
+
+def _place(headers: Headers) -> tuple[str, int, int] | None:
+    """Return the digest of a record's bundle, its number there, and how many there are."""
+    digest = headers.get("flux-digest", "")
+    try:
+        number, count = int(headers["flux-part"]), int(headers["flux-parts"])
+    except (KeyError, ValueError):
+        return None
+    if headers.get("flux-bundle") != VERSION or not digest or not 0 <= number < count:
+        return None
+    return digest, number, count
+
+
+def _whole(digest: str, parts: Sequence[bytes]) -> Bundle | None:
+    """Return the bundle of *parts*, or nothing where they are not what their digest says."""
+    try:
+        encoded = zlib.decompress(parts[0])
+        if _digest(encoded) != digest:
+            return None
+        header = Header.model_validate_json(encoded)
+    except (zlib.error, ValueError):
+        return None
+    if any(entry.chunk >= len(parts) - 1 for entry in header.index):
+        return None
+    return Bundle(header=header, chunks=tuple(parts[1:]), digest=digest)

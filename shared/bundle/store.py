@@ -1,14 +1,24 @@
 """Where bundles are kept: the stream of each sync, on which the newest one counts."""
 
 import asyncio
+from collections import deque
 from contextlib import aclosing
+
+import structlog
 
 from shared.bundle.format import Assembler, Bundle
 from shared.bus import names
 from shared.bus.port import Bus
 
+logger = structlog.get_logger(__name__)
+
 SILENCE = 0.25
 """Seconds without a record after which a stream is taken as read to its end."""
+LATE = 2.0
+"""The same where one bundle is wanted and another is at hand: the wanted one was confirmed before
+it was told, so it is there by then, or the stream has dropped it for newer ones."""
+SEEN = 100
+"""Digests that are remembered of what was read."""
 
 
 async def publish(bus: Bus, bundle: Bundle) -> None:
@@ -25,6 +35,7 @@ class Shelf:
         self._stream = names.state_stream(target, sync)
         self._offset: int | str = "first"
         self._newest: Bundle | None = None
+        self._seen: deque[str] = deque(maxlen=SEEN)
 
     @property
     def last(self) -> Bundle | None:
@@ -35,23 +46,26 @@ class Shelf:
         """
         Return the newest bundle.
 
-        With *digest* read until that one is there, *timeout* seconds at most; without, or if it
-        never comes, until the stream is silent.
+        With *digest* read until that one is there, *timeout* seconds at most; what was read once
+        is never waited for again. Without, or if it never comes, read until the stream is silent.
         """
-        if digest and self._newest and self._newest.digest == digest:
+        if digest in self._seen:
             return self._newest
         assembler = Assembler()
-        patience = timeout if digest else SILENCE
         async with aclosing(self._bus.read(self._stream, self._offset)) as records:
             try:
-                while True:
-                    async with asyncio.timeout(patience):
+                while digest not in self._seen:
+                    async with asyncio.timeout(self._patience(digest, timeout)):
                         record = await anext(records)
                     whole = assembler.take(record.headers, record.body)
-                    if whole is None:
-                        continue
-                    self._newest, self._offset = whole, record.offset + 1
-                    if whole.digest == digest:
-                        return whole
+                    if whole is not None:
+                        self._newest, self._offset = whole, record.offset + 1
+                        self._seen.append(whole.digest)
             except TimeoutError:
-                return self._newest
+                logger.debug("stream silent", stream=self._stream, wanted=digest)
+        return self._newest
+
+    def _patience(self, digest: str, timeout: float) -> float:
+        if not digest:
+            return SILENCE
+        return min(timeout, LATE) if self._newest else timeout

@@ -21,6 +21,10 @@ _FORBIDDEN = "unexpected http status code: 403"
 """libgit2 has no other way of saying it."""
 
 
+WORDS = 500
+"""Characters that we keep of what a host says."""
+
+
 class RefusedError(PermanentError):
     """The host does not take a push, in its own words."""
 
@@ -37,6 +41,7 @@ class Callbacks(pygit2.RemoteCallbacks):
         self.expected = expected
         """For a push: the commit that the branch must be at."""
         self.refused: str | None = None
+        self._said = ""
 
     def credentials(self, _url: str, username: str | None, allowed: int) -> Any:
         """Show who we are, once; libgit2 asks again for ever if that is wrong."""
@@ -77,8 +82,9 @@ class Callbacks(pygit2.RemoteCallbacks):
         """End what takes too long; timeouts of sockets don't bound the whole."""
         self._go_on()
 
-    def sideband_progress(self, _: str) -> None:
-        """End a host that talks and talks."""
+    def sideband_progress(self, string: str) -> None:
+        """Note what the host has to say; end one that talks and talks."""
+        self._said = (self._said + string)[-WORDS:]
         self._go_on()
 
     def push_transfer_progress(self, _sent: int, _all: int, _bytes: int) -> None:
@@ -93,7 +99,7 @@ class Callbacks(pygit2.RemoteCallbacks):
 
     def push_update_reference(self, _: str, message: str | None) -> None:
         """Note the host's refusal; pygit2 returns normally after one."""
-        self.refused = message
+        self.refused = message and ": ".join([message, *self._said.split("\n")]).rstrip(": ")
 
     def _go_on(self) -> None:
         if self._abandoned or time.monotonic() > self._until:

@@ -216,7 +216,9 @@ async def test_a_hook_that_refuses_is_quoted(place: Place) -> None:
     hook.write_text(HOOK)
     hook.chmod(0o755)
 
-    with pytest.raises(PermanentError, match=r"refuses the push to main: .*hook declined"):
+    with pytest.raises(
+        PermanentError, match="refuses the push to main: pre-receive.*the release is frozen"
+    ):
         await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)
 
 
@@ -296,7 +298,7 @@ async def test_a_host_whose_key_nobody_vouched_for_is_refused(place: Place) -> N
 
 async def test_a_branch_that_is_not_there_is_waited_for(place: Place) -> None:
     mirror = await place.mirror(branch="release")
-    with pytest.raises(TemporaryError, match="no branch 'release'; push it, or set git.branch"):
+    with pytest.raises(TemporaryError, match=r"no branch .release.; push it, or set git\.branch"):
         await mirror.fetch()
     await place.copy.git("push", "--quiet", "origin", "HEAD:release")
     assert await mirror.fetch() == await place.copy.head()
@@ -334,24 +336,29 @@ async def test_a_silent_host_ends_in_time_and_holds_up_no_other_mirror(
 
 
 async def test_a_fetch_that_nobody_waits_for_any_more_keeps_the_mirror_to_itself(
-    place: Place,
+    tmp_path: Path,
 ) -> None:
-    mirror = await place.mirror()
-    place.git.hold()
-    fetching = asyncio.create_task(mirror.fetch())
-    async with asyncio.timeout(5):
-        while not place.git.requests and not fetching.done():  # the request is on its way
-            await asyncio.sleep(0.01)
-    fetching.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await fetching
-    looking = asyncio.create_task(mirror.is_ancestor("0" * 40, "0" * 40))
-    done, _ = await asyncio.wait({looking}, timeout=0.2)
-    assert not done
+    arrived, released = asyncio.Event(), asyncio.Event()
 
-    place.git.resume()
-    await asyncio.wait_for(looking, 10)
-    assert await mirror.fetch() == await place.copy.head()
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
+        await released.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        mirror = await Mirror.open(tmp_path / "mirror", Git(url=f"http://127.0.0.1:{port}/a"))
+        fetching = asyncio.create_task(mirror.fetch())
+        await asyncio.wait_for(arrived.wait(), 5)
+        fetching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await fetching
+        looking = asyncio.create_task(mirror.is_ancestor("", ""))
+        done, _ = await asyncio.wait({looking}, timeout=0.2)
+        released.set()
+
+        assert not done
+        assert not await asyncio.wait_for(looking, 10)
 
 
 async def test_a_repository_further_up_is_never_taken_for_the_mirror(place: Place) -> None:
@@ -405,7 +412,7 @@ async def everything(mirror: Mirror, revision: str) -> list[bytes]:
     return await mirror.blobs([files["a.yaml"], files["apps/web.yaml"], files["b.yaml"]])
 
 
-async def test_packs_do_not_pile_up(place: Place, tmp_path: Path) -> None:
+async def test_packs_do_not_pile_up(place: Place) -> None:
     mirror = await place.mirror()
     head = ""
     for number in range(tidy.MANY_PACKS + 3):

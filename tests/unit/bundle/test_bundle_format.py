@@ -2,11 +2,22 @@
 
 import json
 import random
+import zlib
 from collections.abc import Sequence
+from hashlib import sha256
 
 import pytest
 
-from shared.bundle.format import Assembler, Bundle, Header, Item, digest_of, pack
+from shared.bundle.format import (
+    CHUNK,
+    PARTIAL,
+    Assembler,
+    Bundle,
+    Header,
+    Item,
+    digest_of,
+    pack,
+)
 from shared.manifests import ObjectId
 from shared.runtime.errors import PermanentError
 
@@ -55,6 +66,81 @@ def test_a_torn_bundle_is_skipped_and_a_doubled_one_does_no_harm() -> None:
     found = assembled([*torn[:2], *whole, *whole])
 
     assert [one.header.revision for one in found] == ["b", "b"]
+
+
+def test_of_two_bundles_that_are_written_at_once_none_is_lost() -> None:
+    big = [item(f"i{number}", 400_000) for number in range(2)]
+    one, two = bundle("a", *big).records(), bundle("b", *big).records()
+    found = assembled([record for pair in zip(one, two, strict=True) for record in pair])
+
+    assert [whole.header.revision for whole in found] == ["a", "b"]
+
+
+def test_what_was_begun_and_never_ended_is_forgotten() -> None:
+    assembler = Assembler()
+    records = [bundle(f"r{number}", item("x")).records() for number in range(PARTIAL + 1)]
+    for begun in records:
+        assert assembler.take(*begun[0]) is None
+
+    assert assembler.take(*records[-1][1]) is not None
+    assert assembler.take(*records[0][1]) is None
+
+
+@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flux-part": "x"},
+        {"flux-part": "-1"},
+        {"flux-part": "7"},
+        {"flux-parts": "0"},
+        {"flux-digest": "other"},
+        {"flux-bundle": "2"},
+    ],
+)
+def test_a_record_that_lies_about_its_place_completes_nothing(
+    part: int, change: dict[str, str]
+) -> None:
+    records = list(bundle("a", item("x")).records())
+    headers, body = records[part]
+    records[part] = ({**headers, **change}, body)
+
+    assert not assembled(records)
+
+
+@pytest.mark.parametrize("body", [b"", b"junk", zlib.compress(b"{}"), zlib.compress(b"[")])
+def test_a_header_that_is_not_what_its_digest_says_is_no_bundle(body: bytes) -> None:
+    (headers, _), *chunks = bundle("a", item("x")).records()
+    assert not assembled([(headers, body), *chunks])
+
+
+def test_a_header_with_more_than_we_know_is_read() -> None:
+    (headers, body), *chunks = bundle("a", item("x")).records()
+    newer = json.dumps({**json.loads(zlib.decompress(body)), "later": 1}).encode()
+    digest = sha256(newer).hexdigest()[:32]
+    records = [(headers, zlib.compress(newer)), *chunks]
+
+    (found,) = assembled([({**one, "flux-digest": digest}, two) for one, two in records])
+    assert found.header.revision == "a"
+
+
+@pytest.mark.parametrize("kind", ["changed", "grown", "new", "gone"])
+def test_one_change_leaves_most_chunks_as_they_were(kind: str) -> None:
+    items = [item(f"i{number:04}", 4_000) for number in range(1_000)]
+    before = bundle("a", *items)
+    changed = {
+        "changed": [item("i0300", 4_000), *items[301:]],
+        "grown": [item("i0300", 9_000), *items[301:]],
+        "new": [item("j", 4_000), *items[300:]],
+        "gone": items[301:],
+    }[kind]
+    after = pack(before.header, [*items[:300], *changed], before)
+
+    assert len(before.chunks) > 8
+    assert len(set(after.chunks) - set(before.chunks)) <= 2
+    assert max(len(zlib.decompress(chunk)) for chunk in after.chunks) <= CHUNK
+    reused = [chunk for chunk in after.chunks if any(chunk is old for old in before.chunks)]
+    assert len(reused) >= len(after.chunks) - 2
 
 
 def test_foreign_records_are_passed_over() -> None:

@@ -1,0 +1,136 @@
+"""The container files start what there is, and a real API server takes them."""
+
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sandbox import process
+from sandbox.cluster import cluster
+from sandbox.kube import Kube, kube
+from sandbox.progress import silent
+from shared.config.load import load
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
+KUSTOMIZATIONS = ("k8s/base", "k8s/overlays/example")
+
+
+def compose() -> dict:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+def test_compose_starts_every_service_by_a_module_that_exists() -> None:
+    found = compose()
+    for name in (*SERVICES, "topology"):
+        module = found[name]["command"][0]
+        assert importlib.util.find_spec(module) is not None, module
+        assert found[name]["image"] == "flux:local"
+    for name in SERVICES:
+        assert set(found[name]["depends_on"]) == {"rabbitmq", "topology"}
+        assert "/readyz" in found[name]["healthcheck"]["test"][-1]
+
+
+def test_compose_publishes_on_loopback_only() -> None:
+    ports = [port for one in compose().values() for port in one.get("ports", ())]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+async def test_docker_itself_reads_the_compose_file() -> None:
+    if not await _has_compose():  # where there is no Docker, the structure above is what we know
+        return
+    environment = {**os.environ, "RABBITMQ_PASSWORD": "x"}
+    file = ROOT / "docker-compose.yml"
+    text = await process.run(
+        ["docker", "compose", "--file", file, "config", "--format", "json"], env=environment
+    )
+    assert set(json.loads(text)["services"]) == {"rabbitmq", "topology", *SERVICES}
+
+
+async def _has_compose() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    try:
+        await process.run(["docker", "compose", "version"])
+    except Exception:  # noqa: BLE001 - whatever it says, there is none
+        return False
+    return True
+
+
+@pytest.mark.parametrize("file", ["examples", *KUSTOMIZATIONS])
+def test_the_configurations_that_are_shipped_can_be_loaded(file: str) -> None:
+    config = load(ROOT / file / "flux.yaml")
+    assert config.syncs[0].name == "apps"
+
+
+@pytest.fixture(scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kube]:
+    directory = tmp_path_factory.mktemp("cluster")
+    async with (
+        cluster(directory, "real", say=silent) as real,
+        kube(real.kubeconfig) as found,
+    ):
+        body = {"metadata": {"name": "flux-system"}}
+        assert (await found.call("POST", "api/v1/namespaces", body))[0] == 201
+        yield found
+
+
+async def kustomized(directory: str) -> list[dict]:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is needed to render k8s/; see the Kubernetes site for a package")
+    text = await process.run(["kubectl", "kustomize", ROOT / directory])
+    return [one for one in yaml.safe_load_all(text) if one]
+
+
+PLURALS = {
+    "Namespace": "api/v1/namespaces",
+    "ConfigMap": "api/v1/namespaces/{}/configmaps",
+    "Service": "api/v1/namespaces/{}/services",
+    "ServiceAccount": "api/v1/namespaces/{}/serviceaccounts",
+    "Deployment": "apis/apps/v1/namespaces/{}/deployments",
+    "StatefulSet": "apis/apps/v1/namespaces/{}/statefulsets",
+    "Job": "apis/batch/v1/namespaces/{}/jobs",
+    "ClusterRole": "apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("directory", KUSTOMIZATIONS)
+async def test_a_real_api_server_takes_every_object(directory: str, api: Kube) -> None:
+    found = await kustomized(directory)
+    assert {one["metadata"]["name"] for one in found if one["kind"] == "Deployment"} == set(
+        SERVICES
+    )
+    for one in found:
+        metadata = one["metadata"]
+        place = PLURALS[one["kind"]].format(metadata.get("namespace"))
+        status, answer = await api.call(
+            "PATCH",
+            f"{place}/{metadata['name']}",
+            one,
+            "application/apply-patch+yaml",
+            fieldManager="test",
+            dryRun="All",
+            fieldValidation="Strict",
+        )
+        assert status in {200, 201}, answer
+
+
+async def test_only_the_applier_gets_a_token_and_only_the_gateway_the_label() -> None:
+    pods = {
+        one["metadata"]["name"]: one["spec"]["template"]
+        for one in await kustomized("k8s/base")
+        if one["kind"] in {"Deployment", "StatefulSet", "Job"}
+    }
+    tokens = {name for name, pod in pods.items() if pod["spec"]["automountServiceAccountToken"]}
+    labelled = {n for n, pod in pods.items() if pod["metadata"]["labels"].get("app") == "flux"}
+
+    assert tokens == {"cluster-applier"}
+    assert labelled == {"gateway"}
