@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from services.git_watcher.domain import render, select
 from services.git_watcher.domain.desired import set_name
+from services.git_watcher.domain.marker import Marker
 from services.git_watcher.domain.render import File, Rendered
 from services.git_watcher.ports import Mirror
 from services.git_watcher.settings import SyncSettings
@@ -25,6 +26,7 @@ ANCESTORS = 200
 COMMITS = 50
 
 PARSED = Counter("flux_git_watcher_files_parsed_total", "Files read and parsed")
+FETCH = Histogram("flux_git_watcher_fetch_seconds", "Time to ask a host, and to fetch what is new")
 RENDER = Histogram("flux_git_watcher_render_seconds", "Time to render one sync")
 
 Key = tuple[str, str]
@@ -50,8 +52,13 @@ class Branch:
         self.repository = repository
         self.mirror = mirror
         self.syncs = tuple(syncs)
-        self._files: dict[str, dict[Key, File]] = {}
+        self._files: dict[tuple[str, str], dict[Key, File]] = {}
         self._declared: dict[str, Declaration] = {}
+
+    async def head(self) -> str:
+        """Return the head of the branch, as the host has it now."""
+        with FETCH.time():
+            return await self.mirror.fetch()
 
     async def declare(self, sync: SyncSettings, revision: str) -> Declaration:
         """Return what *sync* declares at *revision*; nothing is read twice."""
@@ -60,7 +67,7 @@ class Branch:
             return known
         with RENDER.time():
             rendered = await self._render(sync, revision)
-            bundle = await self._bundle(sync, revision, rendered)
+            bundle = await self._bundle(sync, revision, rendered, known.bundle if known else None)
         declaration = Declaration(
             state=self._state(sync, revision, rendered, bundle), bundle=bundle, config=sync.digest
         )
@@ -70,14 +77,15 @@ class Branch:
 
     async def published(self, sync: SyncSettings) -> str:
         """Return the digest of the bundle that was published last, as far as we know."""
-        text = await self.mirror.note(f"published-{sync.name}")
-        return text.partition(" ")[2]
+        return (await self._marker(sync)).bundle
 
     async def mark(self, declaration: Declaration) -> None:
         """Remember, last of all, that a declaration was published and said."""
         state = declaration.state
         declaration.said = time.monotonic()
-        await self.mirror.note(f"published-{state.sync}", f"{state.revision} {state.bundle}")
+        rewritten = declaration.bundle.header.rewritten
+        marker = Marker(revision=state.revision, bundle=state.bundle, rewritten=rewritten)
+        await self.mirror.note(f"published-{state.sync}", str(marker))
 
     async def observe(self, revision: str) -> RevisionObserved | None:
         """Return the news of a head that was not told yet; `mark_observed` when it is told."""
@@ -112,20 +120,33 @@ class Branch:
         return replace(rendered, problems=(*missing, *rendered.problems))
 
     async def _read(self, sync: SyncSettings, keys: Sequence[Key]) -> list[File]:
-        known = self._files.get(sync.digest, {})
+        scope = (sync.digest, self.mirror.branch)
+        known = dict(self._files.get(scope, {}))
         new = [key for key in keys if key not in known]
-        mark_set = set_name(sync.url, self.mirror.branch, sync.paths)
+        mark_set = set_name(sync.marked_url, self.mirror.branch, sync.paths)
         for start in range(0, len(new), SLICE):
             some = new[start : start + SLICE]
             data = await self.mirror.blobs([blob for _, blob in some])
             files = await asyncio.to_thread(_parse, some, data, sync.default_namespace, mark_set)
-            known = {**known, **dict(zip(some, files, strict=True))}
+            known.update(zip(some, files, strict=True))
         PARSED.inc(len(new))
-        self._files[sync.digest] = {key: known[key] for key in keys}
-        return list(self._files[sync.digest].values())
+        self._files[scope] = {key: known[key] for key in keys}
+        return list(self._files[scope].values())
 
-    async def _bundle(self, sync: SyncSettings, revision: str, rendered: Rendered) -> Bundle:
-        before = (await self.mirror.note(f"published-{sync.name}")).partition(" ")[0]
+    async def _marker(self, sync: SyncSettings) -> Marker:
+        return Marker.parse(await self.mirror.note(f"published-{sync.name}"))
+
+    async def _is_rewritten(self, sync: SyncSettings, revision: str) -> bool:
+        before = await self._marker(sync)
+        if before.revision == revision:
+            return before.rewritten
+        return bool(before.revision) and not await self.mirror.is_ancestor(
+            before.revision, revision
+        )
+
+    async def _bundle(
+        self, sync: SyncSettings, revision: str, rendered: Rendered, before: Bundle | None
+    ) -> Bundle:
         header = Header(
             sync=sync.name,
             target=sync.target,
@@ -135,13 +156,13 @@ class Branch:
             revision=revision,
             height=await self.mirror.height(revision),
             ancestors=tuple(await self.mirror.ancestors(revision, ANCESTORS)),
-            rewritten=bool(before) and not await self.mirror.is_ancestor(before, revision),
+            rewritten=await self._is_rewritten(sync, revision),
             generation=sync.generation,
             default_namespace=sync.default_namespace,
             problems=len(rendered.problems),
             skipped=rendered.skipped,
         )
-        return await asyncio.to_thread(pack, header, rendered.items)
+        return await asyncio.to_thread(pack, header, rendered.items, before)
 
     def _state(
         self, sync: SyncSettings, revision: str, rendered: Rendered, bundle: Bundle

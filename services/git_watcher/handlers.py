@@ -28,7 +28,7 @@ async def on_group(
     if branch is None:
         raise PermanentError(f"no sync of flux.yaml reads {repository}")
     try:
-        head = await branch.mirror.fetch()
+        head = await branch.head()
     except TemporaryError as error:
         await bus.publish(*_answers(messages, HeadTold(error=str(error))))
         raise

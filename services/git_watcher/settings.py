@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from shared.config.model import Config, Git, Sync
-from shared.git.identity import repository_id, without_credentials
+from shared.git.identity import marked, repository_id, without_credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +22,17 @@ class SyncSettings:
     """Seconds after which what is declared is said again."""
     url: str
     """Without credentials."""
+    marked_url: str
+    """As Flux v1's marks have it."""
     generation: int
 
     @property
     def digest(self) -> str:
         """Changes with whatever changes what is rendered."""
-        parts = (self.target, self.paths, self.default_namespace, self.url, self.generation)
+        parts = (
+            *(self.target, self.paths, self.default_namespace),
+            *(self.url, self.marked_url, self.generation),
+        )
         return sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -73,5 +78,6 @@ def _sync(sync: Sync, generation: int) -> SyncSettings:
         default_namespace=sync.default_namespace,
         interval=sync.sync_interval,
         url=without_credentials(sync.git.url),
+        marked_url=marked(sync.git.url),
         generation=generation,
     )

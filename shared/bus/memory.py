@@ -194,6 +194,9 @@ class Memory:
         """Nothing is ever wrong with memory."""
         return {}
 
+    async def ready(self) -> None:
+        """Return at once: memory is always there."""
+
     async def publish(self, packet: Packet) -> None:
         """Route *packet* at once; what nobody takes is dropped, or refused if mandatory."""
         await asyncio.sleep(0)  # a real broker gives others a turn here

@@ -61,6 +61,10 @@ class Rabbit:
         problems = {"broker": self._into.problem or self._out.problem, "publishing": self._blocked}
         return {name: problem for name, problem in problems.items() if problem}
 
+    async def ready(self) -> None:
+        """Wait until the connection that consumes is open."""
+        await self._into.connection()
+
     async def publish(self, packet: Packet) -> None:
         """Publish until confirmed, under the same id across lost connections."""
         message = _message(packet)

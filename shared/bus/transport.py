@@ -87,6 +87,9 @@ class Transport(Protocol):
     def address(self) -> str:
         """Where replies to us go."""
 
+    async def ready(self) -> None:
+        """Wait until the broker is there; it may be gone again at once."""
+
     async def publish(self, packet: Packet) -> None:
         """
         Publish, and return when the broker has confirmed it; repeat it until then.

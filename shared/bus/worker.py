@@ -18,6 +18,7 @@ from shared.bus.settle import Settler
 from shared.bus.transport import ChannelLostError, Delivery, Subscription, Transport
 from shared.contract import PARTITIONS
 from shared.contract.codec import MalformedError, decode
+from shared.runtime.lifecycle import unless_stopped
 
 logger = structlog.get_logger(__name__)
 
@@ -47,6 +48,10 @@ class PartitionWorker:
 
     async def _partition(self, queue: str, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            async with unless_stopped(stop):
+                await self._transport.ready()
+            if stop.is_set():
+                return
             try:
                 await self._epoch(queue, stop)
             except* ChannelLostError as lost:

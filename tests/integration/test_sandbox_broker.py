@@ -23,11 +23,12 @@ def _no_given_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_two_side_by_side_that_go_without_a_trace(tmp_path: Path) -> None:
+    before = proctree.descendants(os.getpid())
     async with AsyncExitStack() as stack:
         one, two = await asyncio.gather(
             *(stack.enter_async_context(rabbitmq(tmp_path / n, say=silent)) for n in ("a", "b"))
         )
-        family = proctree.descendants(os.getpid())
+        family = proctree.descendants(os.getpid()) - before
         assert family
         assert one.amqp_url != two.amqp_url
         await _publish(one, "only-here")

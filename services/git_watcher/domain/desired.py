@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from shared.bundle.format import LARGEST
 from shared.manifests import Declared
 
 MARK = "fluxcd.io/sync-gc-mark"
@@ -36,17 +37,26 @@ def set_name(url: str, branch: str, paths: tuple[str, ...]) -> str:
 
 
 def body(declared: Declared, mark_set: str) -> bytes:
-    """Return the object as it is applied, as JSON."""
+    """
+    Return the object as it is applied, as JSON.
+
+    Raises:
+        ValueError: no API server would take it; the sentence names the field.
+    """
     value = declared.placed() if has_known_scope(declared) else declared.object
     metadata = {key: one for key, one in value["metadata"].items() if key not in _EXPORTED}
-    labels = metadata.get("labels")
+    _texts(metadata.get("annotations"), "metadata.annotations")
+    labels = _texts(metadata.get("labels"), "metadata.labels")
     mark = "sha256." + _hashed(mark_set, str(declared.workload_id))
-    metadata["labels"] = {MARK: mark, **(labels if isinstance(labels, dict) else {})}
+    metadata["labels"] = {MARK: mark, **labels}
     wanted = {key: one for key, one in value.items() if key != "status"}
     wanted["metadata"] = metadata
-    if value.get("kind") == "Secret" and isinstance(value.get("stringData"), Mapping):
+    if declared.id.group == "" and declared.id.kind == "Secret" and "stringData" in value:
         wanted = _with_data(wanted)
-    return json.dumps(wanted, ensure_ascii=False, separators=(",", ":")).encode()
+    encoded = json.dumps(wanted, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(encoded) > LARGEST:
+        raise ValueError(f"the {declared.id.kind} has {len(encoded)} bytes, too many for a cluster")
+    return encoded
 
 
 def has_known_scope(declared: Declared) -> bool:
@@ -56,10 +66,23 @@ def has_known_scope(declared: Declared) -> bool:
 
 
 def _with_data(secret: dict[str, Any]) -> dict[str, Any]:
-    text = {key: str(value) for key, value in secret["stringData"].items()}
-    encoded = {key: base64.b64encode(one.encode()).decode() for key, one in text.items()}
+    data = _texts(secret.get("data"), "data")
+    texts = _texts(secret["stringData"], "stringData")
+    encoded = {key: base64.b64encode((one or "").encode()).decode() for key, one in texts.items()}
     rest = {key: value for key, value in secret.items() if key != "stringData"}
-    return {**rest, "data": {**(secret.get("data") or {}), **encoded}}
+    return {**rest, "data": {**data, **encoded}}
+
+
+def _texts(value: Any, field: str) -> Mapping[str, str | None]:
+    """Return a mapping of strings, or say what is wrong with it."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{field} is no mapping")  # noqa: TRY004 - a person's mistake in data
+    for key, one in value.items():
+        if not isinstance(one, str | None):
+            raise ValueError(f"{field}.{key} is no string; quote it")  # noqa: TRY004 - same
+    return value
 
 
 def _hashed(*parts: str) -> str:

@@ -32,22 +32,26 @@ class Rendered:
 def read(path: str, data: bytes, *, default_namespace: str, mark_set: str) -> File:
     """Return what a file declares; what can't be read is a problem and spoils only itself."""
     loaded = load(data, file=path, default_namespace=default_namespace)
-    problems = tuple(
+    problems = [
         Problem(file=one.file, line=one.line, message=one.message) for one in loaded.problems
-    )
+    ]
     items, workloads, skipped = [], [], []
     for declared in loaded.objects:
         policies = Policies.of(declared.object)
-        workloads += _workload(declared, policies)
         if policies.ignored:
             skipped.append(str(declared.id))
-            continue
-        items.append(_item(declared, mark_set))
+        else:
+            try:
+                items.append(_item(declared, mark_set))
+            except ValueError as error:
+                problems.append(Problem(file=path, line=declared.line, message=str(error)))
+                continue
+        workloads += _workload(declared, policies)
     return File(
         items=tuple(items),
         workloads=tuple(workloads),
         skipped=tuple(skipped),
-        problems=problems,
+        problems=tuple(problems),
     )
 
 

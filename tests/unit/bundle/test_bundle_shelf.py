@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.bundle import store
-from shared.bundle.format import Bundle, Header, pack
+from shared.bundle.format import Bundle, Header, Item, pack
 from shared.bundle.store import Shelf
 from shared.bus.memory import MemoryBroker
 from shared.bus.port import Bus
+from shared.manifests import ObjectId
 
 pytestmark = [pytest.mark.asyncio(loop_scope="function"), pytest.mark.looptime]
 
@@ -21,9 +22,10 @@ async def bus() -> AsyncIterator[Bus]:
 
 
 def bundle(revision: str) -> Bundle:
-    return pack(
-        Header(sync="apps", target="default", repository="r", url="u", revision=revision), []
-    )
+    named = ObjectId.parse("ConfigMap shop/a")
+    item = Item(id=named, version="v1", body=b"{}", digest="d", file="a.yaml", line=1)
+    header = Header(sync="apps", target="default", repository="r", url="u", revision=revision)
+    return pack(header, [item])
 
 
 def revision(found: Bundle | None) -> str | None:
@@ -83,7 +85,7 @@ async def test_what_never_comes_is_given_up(bus: Bus, known: str, seconds: float
 
 async def test_a_bundle_that_was_torn_is_read_when_it_is_written_again(bus: Bus) -> None:
     shelf, wanted = Shelf(bus, "default", "apps"), bundle("a")
-    await bus.append("default.apps", [*wanted.records()[:0], ({"flux-bundle": "1"}, b"x")])
+    await bus.append("default.apps", wanted.records()[:1])
     assert await shelf.newest() is None
     await store.publish(bus, wanted)
 
