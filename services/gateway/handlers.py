@@ -9,8 +9,6 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from shared.git.identity import same_repository
-
 from services.gateway.domain import images
 from services.gateway.domain.errors import missing, unavailable, unprocessable
 from services.gateway.domain.services import current_images
@@ -43,6 +41,7 @@ from shared.contract import (
     UpdateRequested,
 )
 from shared.contract.envelope import uuid7
+from shared.git.identity import same_repository
 from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests import Policies
 

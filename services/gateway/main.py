@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from shared.runtime.health import Health
-
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
 from services.gateway.handlers import Handlers
@@ -13,6 +11,7 @@ from services.gateway.settings import Settings
 from shared.bus.port import Bus, Worker
 from shared.config.model import Config
 from shared.runtime import service
+from shared.runtime.health import Health
 
 
 @asynccontextmanager

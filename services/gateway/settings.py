@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from shared.git.identity import repository_id, without_credentials
-
 from shared.config.model import Config
 from shared.config.secrets import SecretRef
+from shared.git.identity import repository_id, without_credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,7 @@ class Branch:
                 found += await self.mirror.files(revision, [path] if path else [])
             except PermanentError as error:
                 missing.append(Problem(file=path, message=str(error)))
-        keys = select.manifests(sorted(set(found)))
+        keys = await asyncio.to_thread(select.manifests, found)
         files = await self._read(sync, keys)
         rendered = await asyncio.to_thread(render.render, files)
         return replace(rendered, problems=(*missing, *rendered.problems))

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
-from shared.git.identity import host
-from shared.git.mirror import Mirror
-
 from services.repo_writer.domain.state import State, Workload
 from services.repo_writer.settings import Place, Repository
+from shared.git.identity import host
+from shared.git.mirror import Mirror
 from shared.manifests import Policies, containers, load
 
 LOG_DEPTH = 100

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from shared.git.identity import repository_id
-
 from shared.bus.port import Window
 from shared.config.model import Config, Git
 from shared.contract import PlanQuestion, UpdateRequested
+from shared.git.identity import repository_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,8 +49,6 @@ class Shelf:
         With *digest* read until that one is there, *timeout* seconds at most; what was read once
         is never waited for again. Without, or if it never comes, read until the stream is silent.
         """
-        if digest in self._seen:
-            return self._newest
         assembler = Assembler()
         async with aclosing(self._bus.read(self._stream, self._offset)) as records:
             try:

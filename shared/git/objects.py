@@ -180,7 +180,7 @@ def _followed(entry: pygit2.Object, path: str, root: pygit2.Tree) -> Iterator[tu
     for _ in range(LINKS):
         target = entry.data.decode("utf-8", "replace") if isinstance(entry, pygit2.Blob) else ""
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-        if path.startswith(("/", "..")) or path not in root:
+        if path not in root:
             return
         entry = root[path]
         if entry.filemode != FileMode.LINK:

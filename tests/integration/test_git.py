@@ -103,6 +103,8 @@ async def test_history(place: Place) -> None:
     head = await mirror.fetch()
 
     assert await mirror.height(head) == 3
+    await place.copy.commit_and_push("One more", {"a.yaml": "a: 9\n"})
+    assert await mirror.height(await mirror.fetch()) == 4
     assert (await mirror.ancestors(head, 10))[-1] == first
     assert len(await mirror.ancestors(head, 2)) == 2
     log = await mirror.log(head, 2)

@@ -13,9 +13,8 @@ def manifests(files: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     Helm charts, folders with both Chart.yaml and values.yaml, hold templates and no manifests.
     """
     charts = _charts(path for path, _ in files)
-    return sorted(
-        (path, blob) for path, blob in files if path.endswith(ENDINGS) and not _inside(path, charts)
-    )
+    found = {(path, blob) for path, blob in files if path.endswith(ENDINGS)}
+    return sorted(key for key in found if not _inside(key[0], charts))
 
 
 def _charts(paths: Iterable[str]) -> frozenset[str]:
@@ -27,7 +26,7 @@ def _charts(paths: Iterable[str]) -> frozenset[str]:
 
 
 def _inside(path: str, folders: frozenset[str]) -> bool:
-    folder = dirname(path)
+    folder = dirname(path) if folders else ""
     while folder not in folders:
         if not folder:
             return False

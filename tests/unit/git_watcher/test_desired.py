@@ -33,11 +33,11 @@ def file(text: str) -> File:
             "metadata.labels.version is no string; quote it",
         ),
         (
-            CONFIG + "metadata: {name: a, annotations: {on: true}}\n",
-            "metadata.annotations.on is no string; quote it",
+            CONFIG + "metadata: {name: a, annotations: {a: true}}\n",
+            "metadata.annotations.a is no string; quote it",
         ),
         (
-            CONFIG + f"metadata: {{name: a}}\ndata: {{a: '{'x' * 4_000_000}'}}\n" * 1,
+            CONFIG + f"metadata: {{name: a}}\ndata: {{a: '{'x' * 4_000_000}'}}\n",
             None,
         ),
     ],
@@ -64,14 +64,20 @@ def test_what_stands_in_both_data_and_string_data_is_what_string_data_says() -> 
 
 def test_a_label_that_is_there_already_is_left_alone() -> None:
     label = "fluxcd.io/sync-gc-mark"
-    (item,) = file(CONFIG + f"metadata: {{name: a, labels: {{{label}: mine, x: y}}}}\n").items
-    assert json.loads(item.body)["metadata"]["labels"] == {label: "mine", "x": "y"}
+    (item,) = file(CONFIG + f"metadata: {{name: a, labels: {{{label}: mine, b: c}}}}\n").items
+    assert json.loads(item.body)["metadata"]["labels"] == {label: "mine", "b": "c"}
 
 
 def test_marks_are_those_of_flux_v1() -> None:
-    """As sha256 of URL, branch and paths, and then of that name and the workload id."""
+    """Hashes of URL, branch and paths, and then of that and the workload's id."""
     name = set_name("ssh://git@git.example.com/acme/apps", "master", ("a", "b"))
-    assert name == "8CK3xA0n-JrPK8ENObZbKzdlgl_MgcXQplzBoMvLWc0"
+    text = CONFIG.encode() + b"metadata: {name: a}\n"
+    (item,) = read("a.yaml", text, default_namespace="shop", mark_set=name).items
+
+    assert name == "MYs7wD3Zo9Ob_UvB0ayoASSX_VVX428I7uqb6lUJxKE"
+    assert json.loads(item.body)["metadata"]["labels"] == {
+        "fluxcd.io/sync-gc-mark": "sha256.JCmkj1YWOYuJYQOaNCEA-SO4B_QA1I1nMlZ_rnz3hZ4"
+    }
 
 
 @pytest.mark.parametrize("marker", [Marker(), Marker(revision="a", bundle="b", rewritten=True)])
