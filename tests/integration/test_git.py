@@ -219,7 +219,7 @@ async def test_a_hook_that_refuses_is_quoted(place: Place) -> None:
     hook.chmod(0o755)
 
     with pytest.raises(
-        PermanentError, match="refuses the push to main: pre-receive.*the release is frozen"
+        PermanentError, match=r"refuses the push to main: pre-receive.*the release is frozen"
     ):
         await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)
 
