@@ -9,6 +9,7 @@ from services.cluster_applier.domain.status import images, rollout, state
 from shared.bus.port import Bus
 from shared.contract import Draft, WorkloadChanged
 from shared.manifests import ObjectId
+from shared.runtime.tasks import cancelled
 
 MOMENT = 0.05
 """Seconds in which changes of one workload become one message."""
@@ -55,8 +56,7 @@ class Live:
             if telling.done():
                 telling.result()
         finally:
-            stopping.cancel()
-            telling.cancel()
+            await cancelled(stopping, telling)
 
     async def _tell_always(self) -> None:
         loop = asyncio.get_running_loop()

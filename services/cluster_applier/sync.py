@@ -33,6 +33,7 @@ from shared.contract import (
     SyncRequested,
 )
 from shared.manifests import ObjectId
+from shared.runtime.lifecycle import unless_stopped
 
 logger = structlog.get_logger(__name__)
 
@@ -69,17 +70,12 @@ class Sync:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask on the bus for what drifted, until *stop*: one mechanism applies, and serially."""
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        try:
-            while not stop.is_set():
-                waiting = asyncio.create_task(self._signalled.wait(), name="drift")
-                await asyncio.wait({stopping, waiting}, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
-                if self._signalled.is_set():
-                    self._signalled.clear()
-                    await self._ask_again(tuple(self._drifts.pending))
-        finally:
-            stopping.cancel()
+        while not stop.is_set():
+            async with unless_stopped(stop):
+                await self._signalled.wait()
+            if self._signalled.is_set():
+                self._signalled.clear()
+                await self._ask_again(tuple(self._drifts.pending))
 
     async def reconcile(self, asked: Asked) -> tuple[Message, ...]:
         """Apply what differs; return what is to be told."""

@@ -19,6 +19,7 @@ from shared.bus.transport import ChannelLostError, Delivery, Subscription, Trans
 from shared.contract import PARTITIONS
 from shared.contract.codec import MalformedError, decode
 from shared.runtime.lifecycle import unless_stopped
+from shared.runtime.tasks import cancelled
 
 logger = structlog.get_logger(__name__)
 
@@ -77,17 +78,17 @@ class _Epoch:
     async def run(self, subscription: Subscription, stop: asyncio.Event) -> None:
         """Hand deliveries to their lanes until *stop*; the task group then waits for the lanes."""
         stopping = asyncio.create_task(stop.wait(), name=f"{self._queue} stop")
+        coming = asyncio.create_task(subscription.take(), name=f"{self._queue} take")
         try:
-            while not stop.is_set():
-                coming = asyncio.create_task(subscription.take(), name=f"{self._queue} take")
+            while True:
                 await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    coming.cancel()
+                if stop.is_set():
                     return
                 for delivery in coming.result():
                     await self._put(delivery, stop)
+                coming = asyncio.create_task(subscription.take(), name=f"{self._queue} take")
         finally:
-            stopping.cancel()
+            await cancelled(stopping, coming)
 
     async def _put(self, delivery: Delivery, stop: asyncio.Event) -> None:
         try:

@@ -20,7 +20,7 @@ from shared.config.model import Git
 from shared.contract import Commit
 from shared.git import objects, tidy, transport
 from shared.git.transport import Callbacks, MovedError, RefusedError
-from shared.runtime.errors import FluxError, TemporaryError
+from shared.runtime.errors import FluxError, PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
 
@@ -57,8 +57,17 @@ class Mirror:
 
     @classmethod
     async def open(cls, directory: Path, git: Git) -> Self:
-        """Open the mirror in *directory*, or a new one; call `transport.configure` before."""
-        return cls(directory, git, await asyncio.to_thread(objects.opened, directory))
+        """
+        Open the mirror in *directory*, or a new one; call `transport.configure` before.
+
+        Raises:
+            PermanentError: we may not write there.
+        """
+        try:
+            return cls(directory, git, await asyncio.to_thread(objects.opened, directory))
+        except OSError as error:
+            remedy = "set state_dir to a folder that we may write"
+            raise PermanentError(f"mirror {directory}: {error.strerror}; {remedy}") from error
 
     async def fetch(self) -> str:
         """
@@ -80,9 +89,11 @@ class Mirror:
         """
         call = Callbacks(self._git, expected)
         async with self._taken():
+            references = self._repository.references
+            await self._locally(lambda: references.create(_PUSH, revision, force=True))
             try:
                 async with _TRANSFERS:
-                    await self._ask(call, lambda: self._push(revision, call))
+                    await self._ask(call, lambda: self._push(call))
             except MovedError:
                 return False
             if call.refused is None:
@@ -222,9 +233,8 @@ class Mirror:
             raise TemporaryError(transport.dependency(self._git), f"{ref} moved meanwhile")
         self._failures = 0
 
-    def _push(self, revision: str, call: Callbacks) -> None:
+    def _push(self, call: Callbacks) -> None:
         remote = self._repository.remotes.create_anonymous(self._git.url)
-        self._repository.references.create(_PUSH, revision, force=True)
         try:
             remote.push([f"+{_PUSH}:refs/heads/{self.branch}"], callbacks=call)
         except pygit2.GitError as error:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -34,6 +34,13 @@ async def each(
         async with asyncio.TaskGroup() as group:
             for number in range(at_once):
                 group.create_task(worker(), name=f"{name} {number}")
+
+
+async def cancelled(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel *tasks* and wait for their end; what they would have raised is not wanted any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A mirror against a real git host: what it reads, what it writes, and what it survives."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,13 @@ import pytest
 from sandbox.git_server import GitServer, Repository, git_server
 from sandbox.progress import silent
 from sandbox.working_copy import WorkingCopy
-from shared.config.model import Git
+from services.git_watcher.branch import Branch
+from services.git_watcher.handlers import on_group
+from services.git_watcher.settings import Settings
+from shared.bundle.store import Shelf
+from shared.bus.memory import MemoryBroker
+from shared.config.model import Config, Git
+from shared.contract import Draft, PollRequested
 from shared.git import tidy, transport
 from shared.git.mirror import Mirror
 from shared.runtime.errors import PermanentError, TemporaryError
@@ -373,7 +380,7 @@ async def test_a_repository_further_up_is_never_taken_for_the_mirror(place: Plac
     assert "refs/flux" not in await place.copy.git("for-each-ref")
 
 
-@pytest.mark.parametrize("damage", ["junk", "packs", "head", "gone", "ref"])
+@pytest.mark.parametrize("damage", ["junk", "packs", "head", "gone", "ref", "lock"])
 async def test_a_mirror_that_was_damaged_is_made_anew_and_notes_survive(
     place: Place, damage: str
 ) -> None:
@@ -389,6 +396,8 @@ async def test_a_mirror_that_was_damaged_is_made_anew_and_notes_survive(
             pack.write_bytes(pack.read_bytes()[:40])
     elif damage == "gone":
         shutil.rmtree(folder / "objects")
+    elif damage == "lock":
+        (folder / "refs/flux/head.lock").touch()
     else:
         (folder / "refs/flux/head").write_text("0123")
     new = await place.copy.commit_and_push("Second", {"b.yaml": "b: 1\n"})
@@ -412,6 +421,47 @@ async def everything(mirror: Mirror, revision: str) -> list[bytes]:
     assert await mirror.fetch() == revision
     files = dict(await mirror.files(revision, []))
     return await mirror.blobs([files["a.yaml"], files["apps/web.yaml"], files["b.yaml"]])
+
+
+async def test_a_push_that_died_half_way_leaves_nothing_in_the_way(place: Place) -> None:
+    mirror = await place.mirror()
+    head = await mirror.fetch()
+    (place.root / "mirror/refs/flux/push.lock").touch()
+    with pytest.raises(TemporaryError, match="mirror: can't be read"):
+        await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)
+
+    assert await mirror.fetch() == head
+    assert await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)
+
+
+async def test_a_folder_that_we_may_not_write_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PermanentError, match="set state_dir to a folder that we may write"):
+        await Mirror.open(tmp_path / "file/mirror", Git(url="https://git.example.com/a"))
+
+
+async def test_what_is_pushed_comes_out_of_the_stream(place: Place) -> None:
+    document = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {v: '%s'}\n"
+    git = place.config(paths=["apps"])
+    settings = Settings.of(
+        Config.model_validate({"syncs": [{"name": "apps", "git": git.model_dump()}]})
+    )
+    ((name, repository),) = settings.repositories.items()
+    branch = Branch(name, await place.mirror(), repository.syncs)
+    async with MemoryBroker([("default", "apps")]).connect("/git-watcher/1") as bus:
+        shelf, values = Shelf(bus, "default", "apps"), []
+        for value in "12":
+            await place.copy.commit_and_push("Push", {"apps/web.yaml": document % value})
+            poll = Draft(message=PollRequested(repository=name)).sealed("/test")
+            await on_group(name, [poll], branches={name: branch}, bus=bus)
+            bundle = await shelf.newest()
+            assert bundle
+            assert bundle.header.revision == await place.copy.head()
+            values.append(json.loads(bundle.object(bundle.header.index[0]))["data"]["v"])
+
+    assert values == ["1", "2"]
+    assert bundle.header.height == 2
+    assert len(bundle.header.ancestors) == 3
 
 
 async def test_packs_do_not_pile_up(place: Place) -> None:

@@ -1,0 +1,355 @@
+"""cluster-applier on a cluster, real and emulated alike; the bus is the one in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from sandbox.cluster import Cluster, cluster
+from sandbox.kube import Kube, kube
+from sandbox.progress import silent
+from services.cluster_applier.kube import REQUESTS
+from services.cluster_applier.main import wire
+from services.git_watcher.domain.render import read, render
+from shared.bundle import store
+from shared.bundle.format import Header, pack
+from shared.bus import names
+from shared.bus.client import Client
+from shared.bus.memory import MemoryBroker
+from shared.bus.port import Outcome
+from shared.config.model import Config
+from shared.contract import (
+    Draft,
+    DriftContested,
+    DriftCorrected,
+    Message,
+    PollRequested,
+    StateDeclared,
+    SyncCompleted,
+    SyncRequested,
+    WorkloadChanged,
+)
+from shared.runtime import lifecycle
+from shared.runtime.health import Health
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+SYNCS = ("apps", "other")
+
+
+@pytest.fixture(scope="module", params=["emulator", "real"])
+async def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Cluster]:
+    directory: Path = tmp_path_factory.mktemp("cluster")
+    async with cluster(directory, request.param, say=silent) as found:
+        yield found
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """An applier, what it says, and a person with kubectl."""
+
+    broker: MemoryBroker
+    bus: Client
+    kube: Kube
+    config: Config
+    namespace: str
+    revisions: list[str] = field(default_factory=list)
+    told: list[Message] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def applying(self) -> AsyncIterator[None]:
+        """Run the applier for the length of the block."""
+        stop = asyncio.Event()
+        async with (
+            self.broker.connect("/cluster-applier/test") as bus,
+            wire(self.config, bus, Health()) as workers,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(lifecycle.supervise(workers, stop=stop, grace=5))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def declare(self, text: str, *, sync: str = "apps", **header: Any) -> None:
+        """Say that git declares *text* at a new revision."""
+        self.revisions.append(f"{len(self.revisions):040x}")
+        files = [read("a.yaml", text.encode(), default_namespace=self.namespace, mark_set=sync)]
+        rendered = render(files)
+        values = {
+            "sync": sync,
+            "target": "default",
+            "repository": "r#main",
+            "url": "u",
+            "revision": self.revisions[-1],
+            "height": len(self.revisions),
+            "ancestors": tuple(reversed(self.revisions)),
+            "default_namespace": self.namespace,
+            "problems": len(rendered.problems),
+        }
+        bundle = pack(Header.model_validate({**values, **header}), rendered.items)
+        await store.publish(self.bus, bundle)
+        declared = {key: values[key] for key in ("sync", "target", "repository", "url")}
+        state = StateDeclared(
+            **declared, branch="main", revision=bundle.header.revision, bundle=bundle.digest
+        )
+        await self.bus.publish(Draft(message=state))
+
+    async def listen(self) -> None:
+        async with aclosing(self.bus.events(names.LOG)) as events:
+            async for _, envelope in events:
+                self.told.append(envelope.message)
+
+    async def wait(self, kind: type, fits: Callable[[Any], bool] = lambda _: True) -> Any:
+        """Wait until something that fits was told, and return it."""
+        async with asyncio.timeout(30):
+            while True:
+                for message in self.told:
+                    if isinstance(message, kind) and fits(message):
+                        self.told.remove(message)
+                        return message
+                await asyncio.sleep(0.01)
+
+    async def completed(self) -> SyncCompleted:
+        revision = self.revisions[-1]
+        return await self.wait(SyncCompleted, lambda one: one.revision == revision)
+
+    async def data(self, name: str) -> Any:
+        found = await self.kube.get("ConfigMap", name, self.namespace)
+        return found and found.get("data")
+
+    async def wait_data(self, name: str, data: object) -> None:
+        async with asyncio.timeout(20):
+            while await self.data(name) != data:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
+    namespace = f"test-{uuid4().hex[:6]}"
+    syncs = [{"name": name, "git": {"url": "u"}, "sync_interval": "1h"} for name in SYNCS]
+    target = {"kubeconfig": str(place.kubeconfig), "namespace": f"{namespace}-flux"}
+    config = Config.model_validate(
+        {"syncs": syncs, "targets": [{"name": "default", **target}], "state_dir": str(tmp_path)}
+    )
+    async with AsyncExitStack() as stack:
+        broker = MemoryBroker([("default", name) for name in SYNCS])
+        bus = await stack.enter_async_context(broker.connect("/test"))
+        person = await stack.enter_async_context(kube(place.kubeconfig))
+        await person.call("POST", "api/v1/namespaces", {"metadata": {"name": namespace}})
+        found = Stage(broker=broker, bus=bus, kube=person, config=config, namespace=namespace)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        listening = group.create_task(found.listen())
+        stack.callback(listening.cancel)
+        yield found
+
+
+def config_map(name: str, **data: str) -> str:
+    lines = "".join(f'  {key}: "{value}"\n' for key, value in data.items())
+    return f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata:\n{lines}"
+
+
+def applies() -> float:
+    return REQUESTS.labels("default", "apply")._value.get()
+
+
+async def test_only_what_changed_is_applied_and_what_left_is_pruned(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + config_map("b", k="1"))
+        assert (await stage.completed()).counts == {"created": 2}
+        before = applies()
+        await stage.declare(config_map("a", k="2") + config_map("b", k="1"))
+        done = await stage.completed()
+        assert done.counts == {"configured": 1, "unchanged": 1}
+        assert (applies() - before, done.requests) == (1, 2)
+        await stage.declare(config_map("a", k="2"))
+        assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 1}
+
+    assert await stage.data("a") == {"k": "2"}
+    assert await stage.data("b") is None
+
+
+async def test_a_refused_object_spoils_only_itself_and_suspends_pruning(stage: Stage) -> None:
+    bad = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: bad, namespace: nowhere}\n"
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + config_map("gone", k="1"))
+        await stage.completed()
+        await stage.declare(bad + config_map("a", k="2"))
+        done = await stage.completed()
+
+        assert done.counts == {"failed": 1, "configured": 1}
+        assert (done.pruned, done.prune_reason) == (False, "not everything could be applied")
+        (problem,) = done.problems
+        assert (problem.file, problem.line) == ("a.yaml", 2)
+        assert "nowhere" in problem.message
+        assert await stage.data("gone") == {"k": "1"}
+
+
+async def test_a_custom_resource_works_in_the_push_of_its_definition(stage: Stage) -> None:
+    group = f"{stage.namespace}.example.com"
+    definition = f"""---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: widgets.{group}}}
+spec:
+  group: {group}
+  scope: Namespaced
+  names: {{plural: widgets, singular: widget, kind: Widget, listKind: WidgetList}}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+"""
+    widget = f"---\napiVersion: {group}/v1\nkind: Widget\nmetadata: {{name: w}}\nsize: 3\n"
+    async with stage.applying():
+        await stage.declare(widget + config_map("a", k="1"))
+        done = await stage.completed()
+        assert done.counts == {"created": 1, "failed": 1}
+        assert "tried again when it is defined" in done.problems[0].message
+        await stage.declare(definition + widget + config_map("a", k="1"))
+        assert (await stage.completed()).counts == {"created": 2, "unchanged": 1}
+        path = f"apis/{group}/v1/namespaces/{stage.namespace}/widgets/w"
+        assert (await stage.kube.call("GET", path))[1]["size"] == 3
+        await stage.declare(config_map("a", k="1"))
+        assert (await stage.completed()).counts == {"deleted": 2, "unchanged": 1}
+
+
+async def test_drift_is_put_back_at_once_and_told_with_its_cause(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + config_map("b", k="1"))
+        await stage.completed()
+        await stage.kube.merge("ConfigMap", "a", {"data": {"k": "x"}}, stage.namespace)
+        await stage.wait_data("a", {"k": "1"})
+        corrected = await stage.wait(DriftCorrected)
+        assert (corrected.what, corrected.manager) == ("changed", "kubectl-edit")
+        await stage.kube.delete("ConfigMap", "b", stage.namespace)
+        await stage.wait_data("b", {"k": "1"})
+        assert (await stage.wait(DriftCorrected)).what == "deleted"
+
+
+async def test_who_insists_is_left_alone_after_three_times_and_told(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1"))
+        await stage.completed()
+        for turn in range(4):
+            await stage.kube.merge("ConfigMap", "a", {"data": {"k": f"x{turn}"}}, stage.namespace)
+            await stage.wait_data("a", {"k": "1"})
+        assert (await stage.wait(DriftContested)).manager == "kubectl-edit"
+        await stage.kube.merge("ConfigMap", "a", {"data": {"k": "mine"}}, stage.namespace)
+        await asyncio.sleep(0.5)
+        assert await stage.data("a") == {"k": "mine"}
+        await stage.bus.publish(Draft(message=SyncRequested(sync="apps", reason="person")))
+        await stage.wait_data("a", {"k": "1"})
+
+
+async def test_a_new_process_applies_nothing_anew_and_finds_what_drifted_meanwhile(
+    stage: Stage,
+) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + config_map("b", k="1"))
+        await stage.completed()
+    await stage.kube.merge("ConfigMap", "a", {"data": {"k": "x"}}, stage.namespace)
+    before = applies()
+    async with stage.applying():
+        await stage.wait_data("a", {"k": "1"})
+        await stage.wait(DriftCorrected)
+        await asyncio.sleep(0.2)
+    assert applies() - before == 1
+
+
+async def test_an_old_bundle_is_dropped_and_a_poll_is_asked_for(stage: Stage) -> None:
+    polls: list[Message] = []
+
+    async def watcher(_: str, messages: Any) -> Any:
+        polls.extend(envelope.message for envelope in messages)
+        return Outcome()
+
+    async with stage.applying(), asyncio.TaskGroup() as group:
+        stop = asyncio.Event()
+        group.create_task(stage.bus.worker("git-watcher", watcher)(stop))
+        await stage.declare(config_map("a", k="1"))
+        await stage.declare(config_map("a", k="2"))
+        await stage.completed()
+        polls.clear()
+        old = stage.revisions[0]
+        await stage.declare(config_map("a", k="1"), revision=old, height=1, ancestors=(old,))
+        async with asyncio.timeout(10):
+            while not polls:
+                await asyncio.sleep(0.01)
+        stop.set()
+
+    assert isinstance(polls[0], PollRequested)
+    assert polls[0].reason == "again"
+    assert await stage.data("a") == {"k": "2"}
+
+
+async def test_a_lost_inventory_costs_applies_and_no_object(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + config_map("b", k="1"))
+        await stage.completed()
+    flux = f"{stage.namespace}-flux"
+    await stage.kube.delete("ConfigMap", "flux-inventory-apps", flux)
+    async with stage.applying():
+        await stage.declare(config_map("a", k="2"))
+        assert (await stage.completed()).counts == {"configured": 1}
+
+    assert await stage.data("b") == {"k": "1"}
+
+
+async def test_of_two_syncs_the_first_owner_keeps_an_object(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="first"))
+        await stage.completed()
+        await stage.declare(config_map("a", k="second"), sync="other")
+        done = await stage.completed()
+
+        assert done.counts == {"failed": 1}
+        assert "declared by the sync apps already" in done.problems[0].message
+        assert await stage.data("a") == {"k": "first"}
+
+
+async def test_an_empty_revision_deletes_nothing(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1"))
+        await stage.completed()
+        await stage.declare("")
+        done = await stage.completed()
+
+        assert not done.pruned
+        assert "nothing at all is declared" in done.prune_reason
+        assert await stage.data("a") == {"k": "1"}
+
+
+async def test_a_rollout_is_told_until_it_is_ready(stage: Stage) -> None:
+    deployment = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "registry.example.com/web:1"}]}
+"""
+    name = f"{stage.namespace}:deployment/web"
+    async with stage.applying():
+        await stage.declare(deployment)
+        await stage.completed()
+        ready = await stage.wait(
+            WorkloadChanged, lambda one: one.id == name and one.status == "ready"
+        )
+        assert ready.containers == {"web": "registry.example.com/web:1"}
+        assert (ready.rollout.desired, ready.rollout.available) == (2, 2)
+        await stage.declare(deployment + config_map("a", k="1"))
+        await stage.completed()
+        await stage.declare(config_map("a", k="1"))
+        await stage.wait(WorkloadChanged, lambda one: one.id == name and one.status == "gone")
