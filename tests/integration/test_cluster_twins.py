@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from twins import (
+
+from tests.integration.twins import (
     APPLY,
     CONFIG_MAPS,
     DEPLOYMENTS,

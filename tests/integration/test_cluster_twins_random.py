@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twins import APPLY, DEPLOYMENTS, MERGE, Twin, deployment, twin
+
+from tests.integration.twins import APPLY, DEPLOYMENTS, MERGE, Twin, deployment, twin
 
 pytestmark = pytest.mark.cluster
 

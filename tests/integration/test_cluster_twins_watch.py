@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-from twins import (
+
+from sandbox.emulator import record
+from sandbox.kube import is_rolled_out
+from tests.integration.twins import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     MERGE,
@@ -19,9 +22,6 @@ from twins import (
     twin,
     version,
 )
-
-from sandbox.emulator import record
-from sandbox.kube import is_rolled_out
 
 pytestmark = pytest.mark.cluster
 

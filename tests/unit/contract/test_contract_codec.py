@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import IMAGE, NOW, SAMPLES
 
 from shared.contract import Draft, Envelope, Message, ScanRequested
 from shared.contract.codec import LARGEST, MalformedError, decode, encode
+from tests.unit.contract.samples import IMAGE, NOW, SAMPLES
 
 ENVELOPE = replace(Draft(message=ScanRequested(image=IMAGE)).sealed("/gateway/1"), time=NOW)
 HEADERS, BODY = encode(ENVELOPE)

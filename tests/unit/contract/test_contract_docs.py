@@ -7,7 +7,6 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from samples import SAMPLES
 
 from shared.bus import names
 from shared.contract import Event, Message, Question, Reply, asyncapi, schemas
@@ -15,6 +14,7 @@ from shared.contract.__main__ import main
 from shared.contract.codec import encode
 from shared.contract.envelope import Draft
 from shared.contract.registry import ANSWERS, LISTENERS, MESSAGES, PUBLISHERS, SERVICES, hearers
+from tests.unit.contract.samples import SAMPLES
 
 DOCS = Path(__file__).parents[3] / "docs"
 DOCUMENT = asyncapi.document()
