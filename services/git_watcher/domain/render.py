@@ -8,6 +8,9 @@ from shared.bundle.format import Item, digest_of
 from shared.contract import Container, Problem, Workload
 from shared.manifests import Declared, Policies, containers, load
 
+_KUSTOMIZE = "kustomize.config.k8s.io"
+"""Kustomizations tell kustomize what to do; no cluster serves them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
@@ -37,6 +40,8 @@ def read(path: str, data: bytes, *, default_namespace: str, mark_set: str) -> Fi
     ]
     items, workloads, skipped = [], [], []
     for declared in loaded.objects:
+        if declared.id.group == _KUSTOMIZE:
+            continue
         policies = Policies.of(declared.object)
         if policies.ignored:
             skipped.append(str(declared.id))

@@ -54,6 +54,15 @@ def test_what_an_export_carries_is_left_out() -> None:
     assert "status" not in body(exported)
 
 
+def test_a_kustomization_is_no_object_of_a_cluster() -> None:
+    found = rendered(
+        kustomization="apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+        "metadata: {name: x}\n",
+        a=CONFIG,
+    )
+    assert [item.id.name for item in found.items] == ["a"]
+
+
 def test_string_data_becomes_data() -> None:
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}\n"
     assert body(secret)["data"] == {"k": base64.b64encode(b"v").decode()}
