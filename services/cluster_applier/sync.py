@@ -61,6 +61,8 @@ class Sync:
         self._drifts = Drifts()
         self._told: list[Message] = []
         """Corrections that wait to be told with the end of this look."""
+        self._doubted = ""
+        """The digest of a bundle that may be an old one: a poll was asked for to confirm it."""
         self._signalled: asyncio.Event = asyncio.Event()
 
     def see_drift(self, name: str, drift: Drift) -> None:
@@ -83,9 +85,11 @@ class Sync:
         begin, requests = loop.time(), self._target.kube.requests
         inventory = await self._known()
         bundle = await self._bundle(asked)
-        verdict = judge(bundle.header, inventory) if bundle else Verdict.STALE
-        if bundle is None or verdict is Verdict.STALE:
-            await self._poll_again(bundle, inventory)
+        if bundle is None:
+            await self._poll_again("there is none yet")
+            return ()
+        verdict = await self._verdict(bundle, inventory, asked)
+        if verdict is Verdict.STALE:
             return ()
         is_new = bundle.header.revision != inventory.revision
         if asked.person or is_new:
@@ -134,6 +138,18 @@ class Sync:
             concurrency=self._target.settings.concurrency,
             answered=self._answered,
         )
+
+    async def _verdict(self, bundle: Bundle, inventory: Inventory, asked: Asked) -> Verdict:
+        """Judge a bundle; one in doubt counts once a fresh poll has declared it again."""
+        verdict = judge(bundle.header, inventory)
+        if verdict is Verdict.GO:
+            self._doubted = ""
+        elif self._doubted != bundle.digest:
+            self._doubted = bundle.digest
+            await self._poll_again(f"{bundle.header.revision[:12]} may be an old one")
+        elif asked.digest == bundle.digest:
+            return Verdict.GO
+        return verdict
 
     async def _bundle(self, asked: Asked) -> Bundle | None:
         """Return what is to be applied; for drift alone what was applied last is good enough."""
@@ -253,14 +269,9 @@ class Sync:
         logger.info("applied", sync=done.sync, revision=done.revision[:12], **done.counts)
         return done
 
-    async def _poll_again(self, bundle: Bundle | None, inventory: Inventory) -> None:
-        """Ask git-watcher for a bundle: there is none, or only an old one."""
-        logger.info(
-            "no bundle to apply",
-            sync=self._settings.name,
-            bundle=bundle.header.revision[:12] if bundle else None,
-            applied=inventory.revision[:12],
-        )
+    async def _poll_again(self, why: str) -> None:
+        """Ask git-watcher for the bundle of the head."""
+        logger.info("asking for a bundle", sync=self._settings.name, why=why)
         signal = PollRequested(repository=self._settings.repository, reason="again")
         await self._bus.publish(Draft(message=signal))
 
