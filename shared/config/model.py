@@ -53,7 +53,8 @@ class Broker(Model):
     prefetch: int = Field(default=200, ge=1, le=2000)
     """Messages a partition takes at once; more folds better, and redelivers more after a crash."""
     management_url: str | None = None
-    """Where people find RabbitMQ's own pages; only shown, never called."""
+    """RabbitMQ's own pages: for people, and for the limits that the topology sets. No service
+    calls it."""
 
 
 class GitAuth(Model):
@@ -134,8 +135,9 @@ class Registry(Model):
 class Automation(Model):
     """How images are looked for and written."""
 
-    interval: Period = 300.0
-    """How often the tags of automated images are read. Flux v1: --automation-interval."""
+    interval: Period = 45.0
+    """How often the tags of automated images are read: one request each. Flux v1:
+    --automation-interval, beside which it read all tags about once a minute."""
     quiet: Duration = 0.1
     """A commit gathers what is found until nothing came for so long."""
     max_wait: Duration = 2.0
