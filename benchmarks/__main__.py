@@ -6,13 +6,14 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from benchmarks import apply, bus, idle, updates
+from benchmarks import apply, bus, idle, syncs, updates
 from benchmarks.row import Row, machine, table, write
 
 GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
     "apply": apply.measure,
     "bus": bus.measure,
     "idle": idle.measure,
+    "syncs": syncs.measure,
     "update": updates.measure,
 }
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -1,5 +1,7 @@
 """What the figures are measured on: the sandbox with the real control plane, and 1,000 objects."""
 
+import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,3 +76,45 @@ async def requests(found: World) -> float:
         text = await answer.text()
     pattern = r"^flux_cluster_applier_requests_total\{[^}]*\} (\S+)"
     return sum(float(count) for count in re.findall(pattern, text, re.MULTILINE))
+
+
+async def wait_value(found: World, name: str, value: str) -> None:
+    """Wait until the ConfigMap of the app *name* holds *value*."""
+    await found.kube.wait(
+        "ConfigMap",
+        name,
+        lambda one: one is not None and one["data"]["value"] == value,
+        namespace=found.namespace,
+    )
+
+
+async def applied(found: World) -> None:
+    """Wait until the gateway knows that the head of the branch was applied."""
+    head = await found.copy.head()
+    async with aiohttp.ClientSession() as session, asyncio.timeout(180):
+        while True:
+            async with session.get(f"{_root(found)}/api/v1/syncs") as answer:
+                syncs = json.loads(await answer.text())
+            if all(sync["applied"] == head for sync in syncs):
+                return
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def event(found: World, kind: str) -> AsyncIterator[None]:
+    """At the end of the block, wait for the first event of *kind* since its beginning."""
+    url = f"{_root(found)}/api/v1/events"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(url, params={"type": kind}) as answer,
+    ):
+        await asyncio.sleep(0.2)  # the answer begins a moment before the log is followed
+        yield
+        async with asyncio.timeout(60):
+            async for line in answer.content:
+                if line.startswith(b"data:"):
+                    return
+
+
+def _root(found: World) -> str:
+    return found.flux.gateway_url.removesuffix("/api/flux")

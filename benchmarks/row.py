@@ -11,6 +11,11 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results.json"
 
+TIMES = 20
+"""Turns of which a median is taken ..."""
+LARGE = 5
+"""... and for the large figures."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:

@@ -6,12 +6,11 @@ import time
 import aiohttp
 
 from benchmarks.place import a_world
-from benchmarks.row import Row, at_most, median, timed
+from benchmarks.row import LARGE, TIMES, Row, at_most, median, timed
 from sandbox.world import World
 
 QUIET = 0.1
 """The default of `automation.quiet`."""
-TIMES = 20
 MANY = 50
 
 
@@ -27,7 +26,7 @@ async def measure() -> list[Row]:
     return [
         at_most("update.image.to-commit", one, "s", floor=floor, bar=bar),
         at_most("update.images.50.to-commit", many, "s", floor=floor, bar=bar + 0.5),
-        at_most("update.images.50.commits", commits, "commits", bar=1),
+        at_most("update.images.50.commits", commits, "commits", floor=1, bar=1),
     ]
 
 
@@ -76,7 +75,7 @@ async def _many_images(world: World) -> tuple[float, float]:
     await world.wait_image(names[-1], "1.0.0", timeout=120)
     await asyncio.sleep(3)
     times, counts = [], []
-    for turn in range(1, 6):
+    for turn in range(1, LARGE + 1):
         for name in names:
             await world.push_image(name, f"1.{turn}.0")
         head = await world.copy.pull()
