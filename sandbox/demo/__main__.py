@@ -2,9 +2,10 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -66,6 +67,15 @@ async def _stay(flux: Installation) -> None:
     await asyncio.Event().wait()
 
 
+async def _until_told(playing: Coroutine[None, None, None]) -> None:
+    """End *playing* at Ctrl-C or SIGTERM, also where a shell has made us deaf to the former."""
+    this, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert this is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, this.cancel)
+    await playing
+
+
 def main() -> int:
     """Play the demo; return the exit code."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
@@ -76,10 +86,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="flux-demo-") as directory:
         try:
             asyncio.run(
-                play(Path(directory), story, cluster=arguments.cluster, keep=arguments.keep)
+                _until_told(
+                    play(Path(directory), story, cluster=arguments.cluster, keep=arguments.keep)
+                )
             )
-        except KeyboardInterrupt:
-            return 0 if story.ok else 130
+        except asyncio.CancelledError:
+            return 0 if arguments.keep and story.ok else 130
         except SandboxError as error:
             print(f"\n{error}", file=sys.stderr)
             return 1
