@@ -17,6 +17,7 @@ from sandbox.progress import Say
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _one_at_a_time = asyncio.Lock()
+_installed: set[str] = set()
 
 
 def is_allowed() -> bool:
@@ -26,30 +27,37 @@ def is_allowed() -> bool:
 
 async def install(package: str, *, why: str, say: Say) -> None:
     """
-    Install *package* without what it merely recommends.
+    Install *package* without what it merely recommends; once, however many ask at a time.
 
     Raises:
         SandboxError: apt cannot.
     """
+    async with _one_at_a_time:
+        if package in _installed:  # by another part, while this one waited
+            return
+        await _install(package, why=why, say=say)
+        _installed.add(package)
+
+
+async def _install(package: str, *, why: str, say: Say) -> None:
     command = ["apt-get", "install", "-y", "--no-install-recommends"]
     command += ["-o", "DPkg::Lock::Timeout=300", package]
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    async with _one_at_a_time:
-        say(f"installing {package} ({why}): {' '.join(command)}")
-        with _no_service_started():
-            try:
-                await process.run(command, env=env)
-            except SandboxError:
-                say("apt does not know it yet: apt-get update, then once more")
-                await process.run(["apt-get", "update", "-q"], env=env)
-                await process.run(command, env=env)
-        say(f"installed {package}")
+    say(f"installing {package} ({why}): {' '.join(command)}")
+    with _no_service_started():
+        try:
+            await process.run(command, env=env)
+        except SandboxError:
+            say("apt does not know it yet: apt-get update, then once more")
+            await process.run(["apt-get", "update", "-q"], env=env)
+            await process.run(command, env=env)
+    say(f"installed {package}")
 
 
 @contextmanager
 def _no_service_started() -> Iterator[None]:
     """Keep the package's own service from starting: it would take the well-known port."""
-    if _POLICY.exists():
+    if _POLICY.exists() or not os.access(_POLICY.parent, os.W_OK):
         yield
         return
     _POLICY.write_text("#!/bin/sh\nexit 101\n")
