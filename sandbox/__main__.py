@@ -85,6 +85,7 @@ def _addresses(it: Everything, directory: Path) -> dict[str, object]:
         "registry_auth": it.registry_auth.host,
         "registry_auth_username": it.registry_username,
         "registry_auth_password": it.registry_password,
+        "oci_registry": it.oci_registry.host,
         "kubeconfig": it.cluster.kubeconfig,
         "cluster_server": it.cluster.server,
         "cluster_kind": it.cluster.kind,

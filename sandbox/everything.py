@@ -15,6 +15,7 @@ from sandbox import cluster as clusters
 from sandbox.broker import Broker, rabbitmq
 from sandbox.cluster import Cluster, Kind
 from sandbox.git_server import GitServer, git_server
+from sandbox.oci_registry import OciRegistry, oci_registry
 from sandbox.progress import Say, to_stderr
 from sandbox.registry import Registry, docker_registry
 
@@ -29,6 +30,7 @@ class Everything:
     registry_auth: Registry  # asks for *registry_username* and *registry_password*
     registry_username: str
     registry_password: str
+    oci_registry: OciRegistry  # our own, which misbehaves when told to
     cluster: Cluster
 
 
@@ -51,10 +53,13 @@ async def everything(
             async with asyncio.TaskGroup() as group:
                 broker = group.create_task(enter(rabbitmq(directory / "broker", say=say)))
                 git = group.create_task(enter(git_server(directory / "git", say=say)))
-                registry = group.create_task(enter(docker_registry(directory / "registry")))
-                guarded = group.create_task(
-                    enter(docker_registry(directory / "registry-auth", login))
+                registry = group.create_task(
+                    enter(docker_registry(directory / "registry", say=say))
                 )
+                guarded = group.create_task(
+                    enter(docker_registry(directory / "registry-auth", login, say=say))
+                )
+                own = group.create_task(enter(oci_registry()))
                 kube = group.create_task(
                     enter(clusters.cluster(directory / "cluster", cluster, say=say))
                 )
@@ -68,5 +73,6 @@ async def everything(
             registry_auth=guarded.result(),
             registry_username=login[0],
             registry_password=login[1],
+            oci_registry=own.result(),
             cluster=kube.result(),
         )

@@ -37,6 +37,7 @@ async def test_two_copies_side_by_side_that_go_without_a_trace(tmp_path: Path) -
         assert one["cluster_kind"] == "emulator"
         assert await _status(f"http://{one['registry']}/v2/") == 200
         assert await _status(f"http://{one['registry_auth']}/v2/") == 401
+        assert await _status(f"http://{one['oci_registry']}/v2/") == 200
         login = (one["registry_auth_username"], one["registry_auth_password"])
         assert await _status(f"http://{one['registry_auth']}/v2/", login) == 200
         login = (one["rabbitmq_username"], one["rabbitmq_password"])
