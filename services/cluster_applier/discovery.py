@@ -1,7 +1,7 @@
 """Which kinds a cluster serves, and where: two requests, again when a kind is not known."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,13 @@ class Resource:
     kind: str
     plural: str
     namespaced: bool
+    listed: bool = True
+    """Whether its objects can be listed and watched."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Group and kind, whatever the version."""
+        return self.group, self.kind
 
     def collection(self, namespace: str = "") -> str:
         """Return the path of its objects, in one namespace or in all."""
@@ -72,37 +79,53 @@ class Discovery:
             found: dict[tuple[str, str, str], Resource] = {}
             for root in ("/api", "/apis"):
                 answer = await self._kube.get(root, accept=DISCOVERY)
-                if not answer.ok:
+                if not answer.ok or not isinstance(answer.body, Mapping):
                     raise TemporaryError(self._kube.name, f"discovery: {answer.reason}")
                 async for one in self._resources(root, answer.body):
-                    found[one.group, one.version, one.kind] = one
+                    found.setdefault((one.group, one.version, one.kind), one)
             self._known = found
             self._looked = now
 
-    async def _resources(self, root: str, body: Any) -> Any:
+    async def _resources(self, root: str, body: Mapping[str, Any]) -> AsyncIterator[Resource]:
+        """Yield what is served; of a group that can't be asked now, what it served before."""
         if body.get("kind") == "APIGroupDiscoveryList":
-            for one in _aggregated(body):
-                yield one
-            return
-        for group, version, path in _versions(root, body):
-            answer = await self._kube.get(path)
-            if answer.ok:
-                for one in _listed(group, version, answer.body):
+            for group, version in _aggregated(body):
+                name = str(version.get("version", ""))
+                stale = version.get("freshness") == "Stale"
+                some = self._before(group, name) if stale else _shown(group, name, version)
+                for one in some:
                     yield one
+            return
+        for group, name, path in _versions(root, body):
+            answer = await self._kube.look(path)
+            asked = answer.ok and isinstance(answer.body, Mapping)
+            for one in _listed(group, name, answer.body) if asked else self._before(group, name):
+                yield one
+
+    def _before(self, group: str, version: str) -> list[Resource]:
+        return [one for one in self._known.values() if (one.group, one.version) == (group, version)]
 
 
-def _aggregated(body: Mapping[str, Any]) -> Iterator[Resource]:
-    for group in body["items"]:
-        name = (group.get("metadata") or {}).get("name", "")
-        for version in group["versions"]:
-            for one in version.get("resources", ()):
-                yield Resource(
-                    group=name,
-                    version=version["version"],
-                    kind=(one.get("responseKind") or {}).get("kind", ""),
-                    plural=one["resource"],
-                    namespaced=one["scope"] == "Namespaced",
-                )
+def _aggregated(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each group's name and each of its versions, the preferred one first."""
+    for group in body.get("items") or ():
+        name = str((group.get("metadata") or {}).get("name") or "")
+        for version in group.get("versions") or ():
+            yield name, version
+
+
+def _shown(group: str, name: str, version: Mapping[str, Any]) -> Iterator[Resource]:
+    for one in version.get("resources") or ():
+        kind = str((one.get("responseKind") or {}).get("kind") or "")
+        if kind and one.get("resource"):
+            yield Resource(
+                group=group,
+                version=name,
+                kind=kind,
+                plural=str(one["resource"]),
+                namespaced=one.get("scope") == "Namespaced",
+                listed={"list", "watch"} <= set(one.get("verbs") or ()),
+            )
 
 
 def _versions(root: str, body: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -123,4 +146,5 @@ def _listed(group: str, version: str, body: Mapping[str, Any]) -> Iterator[Resou
                 kind=one["kind"],
                 plural=one["name"],
                 namespaced=one["namespaced"],
+                listed={"list", "watch"} <= set(one.get("verbs") or ()),
             )

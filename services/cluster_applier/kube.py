@@ -6,7 +6,7 @@ since its clients decode what we never look at.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -38,6 +38,8 @@ class Answer:
 
     status: int
     body: Any
+    retry_after: float | None = None
+    """Seconds after which it wants to be asked again, where it said so."""
 
     @property
     def ok(self) -> bool:
@@ -45,11 +47,32 @@ class Answer:
         return self.status < 300
 
     @property
+    def overloaded(self) -> bool:
+        """Whether it has too much to do; true of all that is asked of it now."""
+        return self.status == 429
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed later, though nobody changes it."""
+        # A 500 may be an object's own fault: that never ends.
+        return self.overloaded or (self.status >= 500 and "typed patch" not in self.reason)
+
+    @property
     def reason(self) -> str:
         """Why not, in the server's words."""
         if isinstance(self.body, Mapping):
             return str(self.body.get("message") or self.body)[:1000]
         return f"HTTP {self.status}: {self.body}"[:1000]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What a watch says."""
+
+    type: str
+    """ADDED | MODIFIED | DELETED | BOOKMARK | ERROR"""
+    object: Mapping[str, Any]
+    """With `metadata`, or for an error with `code` and `message`."""
 
 
 class Kube:
@@ -64,32 +87,63 @@ class Kube:
         self._host = str(api.configuration.host)
 
     async def get(self, path: str, *, accept: str = "application/json", **params: str) -> Answer:
-        """Read an object or a list."""
+        """
+        Read an object or a list.
+
+        Raises:
+            TemporaryError: not now.
+        """
+        return self._certain(await self.look(path, accept=accept, **params))
+
+    async def look(self, path: str, *, accept: str = "application/json", **params: str) -> Answer:
+        """Do the same, and leave it to the caller what a passing refusal means."""
         return await self._call("GET", "get", path, accept=accept, params=params)
 
-    async def apply(self, path: str, body: bytes) -> Answer:
-        """Apply *body*; conflicts with others are decided for us. The answer is the metadata."""
-        return await self._call(
+    async def alive(self) -> None:
+        """
+        Return if the API server answers at all.
+
+        Raises:
+            TemporaryError: it does not, so what failed was not an object's own fault.
+        """
+        self._certain(await self.look("/version"))
+
+    async def apply(self, path: str, body: bytes, *, force: bool = True) -> Answer:
+        """Apply *body*; with *force* conflicts are decided for us. The answer is the metadata."""
+        params = {"fieldManager": MANAGER, **({"force": "true"} if force else {})}
+        return await self._once_more(
             "PATCH",
             "apply",
             path,
             body=body,
             content_type="application/apply-patch+yaml",
             accept=METADATA,
-            params={"fieldManager": MANAGER, "force": "true"},
+            params=params,
+        )
+
+    async def patch(self, path: str, operations: object) -> Answer:
+        """Change an object by a JSON patch. The answer is the metadata."""
+        return await self._once_more(
+            "PATCH",
+            "patch",
+            path,
+            body=json.dumps(operations).encode(),
+            content_type="application/json-patch+json",
+            accept=METADATA,
+            params={"fieldManager": MANAGER},
         )
 
     async def create(self, path: str, body: object) -> Answer:
         """Create an object in the collection *path*."""
         data = json.dumps(body).encode()
         params = {"fieldManager": MANAGER}
-        return await self._call("POST", "create", path, body=data, params=params)
+        return self._certain(await self._call("POST", "create", path, body=data, params=params))
 
     async def replace(self, path: str, body: object) -> Answer:
         """Replace an object; with a resourceVersion only if it still has that."""
         data = json.dumps(body).encode()
         params = {"fieldManager": MANAGER}
-        return await self._call("PUT", "update", path, body=data, params=params)
+        return self._certain(await self._call("PUT", "update", path, body=data, params=params))
 
     async def delete(self, path: str, *, uid: str) -> Answer:
         """Delete an object if it is still the one with that uid."""
@@ -97,30 +151,47 @@ class Kube:
             "kind": "DeleteOptions",
             "apiVersion": "v1",
             "propagationPolicy": "Background",
-            **({"preconditions": {"uid": uid}} if uid else {}),
+            "preconditions": {"uid": uid},
         }
-        return await self._call("DELETE", "delete", path, body=json.dumps(options).encode())
+        body = json.dumps(options).encode()
+        return await self._once_more("DELETE", "delete", path, body=body)
 
-    async def watch(self, path: str, *, accept: str, **params: str) -> AsyncIterator[Any]:
-        """Yield the events of a watch until the server ends it."""
+    async def watch(self, path: str, *, accept: str, **params: str) -> AsyncGenerator[Event, None]:
+        """
+        Yield the events of a watch until the server ends it, or it is cut.
+
+        A refusal and what can't be read are events of type `ERROR`.
+
+        Raises:
+            TemporaryError: the server can't be reached.
+        """
         seconds = float(params.get("timeoutSeconds", "300"))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds + 30)
         headers = {"Accept": accept, **await self._authorization()}
         self._count("watch")
+        begun = False
         try:
             async with self._session.get(
                 self._host + path, params={**params, "watch": "1"}, headers=headers, timeout=timeout
             ) as answer:
                 if answer.status != 200:
-                    yield {"type": "ERROR", "object": {"code": answer.status}}
+                    yield _refusal(answer.status, _decoded(await answer.read()))
                     return
-                rest = b""
-                async for chunk in answer.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        yield json.loads(line)
+                begun = True
+                async for line in _lines(answer.content):
+                    yield _event(line)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise TemporaryError(self.name, _said(error)) from error
+            if not begun:
+                raise TemporaryError(self.name, _said(error)) from error
+            logger.debug("watch cut", path=path, reason=_said(error))
+
+    async def _once_more(self, method: str, verb: str, path: str, **more: Any) -> Answer:
+        """Ask again at once where a connection broke: what is asked may be done twice."""
+        try:
+            return await self._call(method, verb, path, **more)
+        except TemporaryError as error:
+            logger.debug("asked again", path=path, reason=error.reason)
+            return await self._call(method, verb, path, **more)
 
     async def _call(
         self,
@@ -135,6 +206,7 @@ class Kube:
     ) -> Answer:
         headers = {"Content-Type": content_type, "Accept": accept, **await self._authorization()}
         self._count(verb)
+        seconds = self._target.timeout
         try:
             async with self._session.request(
                 method,
@@ -142,25 +214,28 @@ class Kube:
                 params=params,
                 data=body,
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=self._target.timeout),
+                timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
                 data = await response.read()
                 retry = response.headers.get("Retry-After", "")
-                answer = Answer(status=response.status, body=_decoded(data))
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except aiohttp.ClientConnectionError as error:
+            if isinstance(error, aiohttp.ServerTimeoutError):
+                return _late(seconds)
             raise TemporaryError(self.name, _said(error)) from error
-        self._check(answer, retry)
-        return answer
-
-    def _check(self, answer: Answer, retry: str) -> None:
-        """Raise what concerns the whole cluster, not this one object."""
-        overloaded = answer.status in {429, 502, 503, 504}
-        # A 500 may be an object's own fault ("failed to create typed patch object"): not retried.
-        if overloaded or (answer.status == 500 and "typed patch" not in answer.reason):
-            wait = float(retry) if retry.isdigit() else None
-            raise TemporaryError(self.name, answer.reason, retry_after=wait)
-        if answer.status == 401:
+        except aiohttp.ClientError as error:
+            raise TemporaryError(self.name, _said(error)) from error
+        except TimeoutError:
+            return _late(seconds)
+        wait = float(retry) if retry.isdigit() else None
+        if response.status == 401:
             raise TemporaryError(self.name, "it refuses our credentials; check the kubeconfig")
+        return Answer(status=response.status, body=_decoded(data), retry_after=wait)
+
+    def _certain(self, answer: Answer) -> Answer:
+        """Raise what may pass: nothing can be done without this answer."""
+        if answer.passing:
+            raise TemporaryError(self.name, answer.reason, retry_after=answer.retry_after)
+        return answer
 
     async def _authorization(self) -> Mapping[str, str]:
         settings = await self._api.configuration.auth_settings()
@@ -195,6 +270,39 @@ def _decoded(data: bytes) -> Any:
         return json.loads(data) if data else None
     except ValueError:
         return data[:500].decode(errors="replace")
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
+
+
+def _event(line: bytes) -> Event:
+    """Return the event that *line* tells; an error where it tells none."""
+    said = _decoded(line)
+    kind, value = (said.get("type"), said.get("object")) if isinstance(said, Mapping) else (0, 0)
+    if not isinstance(kind, str) or not isinstance(value, Mapping):
+        return Event(type="ERROR", object={"message": "the server sent what is no event"})
+    needed = {"ERROR": set(), "BOOKMARK": {"resourceVersion"}}.get(
+        kind, {"resourceVersion", "name"}
+    )
+    metadata = value.get("metadata")
+    if needed and not (isinstance(metadata, Mapping) and needed <= metadata.keys()):
+        return Event(type="ERROR", object={"message": f"an event {kind} without metadata"})
+    return Event(type=kind, object=value)
+
+
+def _refusal(status: int, body: Any) -> Event:
+    return Event(
+        type="ERROR", object={"code": status, "message": Answer(status=status, body=body).reason}
+    )
+
+
+def _late(seconds: float) -> Answer:
+    return Answer(status=504, body={"message": f"no answer within {seconds:g} s"})
 
 
 def _said(error: Exception) -> str:

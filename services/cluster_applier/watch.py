@@ -8,6 +8,7 @@ watched whole and all: their status is told, too.
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -17,22 +18,34 @@ from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.ledger import Ledger, Seen
 from services.cluster_applier.domain.status import KINDS
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
+from services.cluster_applier.reach import Reach
 from shared.bus.port import Bus
 from shared.manifests import ObjectId
-from shared.runtime.errors import TemporaryError
+from shared.runtime.errors import FluxError, TemporaryError
 from shared.runtime.tasks import each
 
 logger = structlog.get_logger(__name__)
 
 MARK = "fluxcd.io/sync-gc-mark"
 PAGE = "500"
+FIRST = 0.2
 LONGEST = 30.0
-"""Seconds between two tries of a watch that fails."""
+"""Seconds between two tries of a watch that fails, first and at most."""
+LASTED = 5.0
+"""Seconds after which a watch counts as one that works."""
+RESTARTS = 3
+"""So often a list begins anew at once because it took too long."""
+FRESH = 120.0
+"""A tick does not look at a kind again that was looked at so many seconds ago."""
 
 OnDrift = Callable[[str, str, Drift], None]
 """Told sync, object id and drift."""
 OnWorkload = Callable[[ObjectId, Mapping[str, Any] | None], None]
 """Told a workload as it is now; None where it is gone."""
+
+
+class NotServedError(FluxError):
+    """A kind that the cluster serves no more."""
 
 
 class Watches:
@@ -43,25 +56,33 @@ class Watches:
     ) -> None:
         self._kube = kube
         self._ledger = ledger
-        self._bus = bus
         self._drift = drift
         self._workload = workload
         self._kinds: dict[tuple[str, str], Resource] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._new = asyncio.Event()
+        self._reach = Reach(bus)
+        self._refused: set[tuple[str, str]] = set()
+        """Kinds that can't be read though the cluster is there: they are told already."""
+        self._looked: dict[tuple[str, str], float] = {}
+        """When the last whole look at a kind began, on the loop's clock."""
+        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
 
     def ensure(self, resources: set[Resource]) -> None:
         """Watch these kinds from now on, too."""
         for resource in resources:
-            if (resource.group, resource.kind) not in self._kinds:
-                self._kinds[resource.group, resource.kind] = resource
+            if resource.listed and resource.key not in self._kinds:
+                self._kinds[resource.key] = resource
                 self._new.set()
 
-    async def compare(self) -> None:
-        """Look at everything once, a list a kind; what differs is told as drift."""
-        await each(
-            tuple(self._kinds.values()), self._look, at_once=len(self._kinds), name="compare"
-        )
+    async def compare(self, *, at_most: float = FRESH) -> None:
+        """Look at every kind that was not looked at for *at_most* seconds; a list a kind."""
+        asked = asyncio.get_running_loop().time() - at_most
+        kinds = [one for one in self._kinds.values() if one.key not in self._refused]
+        if kinds:
+            await each(
+                kinds, lambda one: self._look(one, asked), at_once=len(kinds), name="compare"
+            )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop*."""
@@ -80,50 +101,105 @@ class Watches:
             self._new.clear()
             await self._new.wait()
 
-    async def _look(self, resource: Resource) -> None:
-        await self._list(resource)
+    async def _look(self, resource: Resource, asked: float) -> None:
+        """List a kind, unless somebody did since *asked*: many who ask together share a look."""
+        async with self._turns.setdefault(resource.key, asyncio.Lock()):
+            if self._looked.get(resource.key, float("-inf")) < asked:
+                try:
+                    await self._list(resource)
+                except NotServedError as error:
+                    logger.debug("kind not compared", kind=resource.kind, reason=str(error))
+                except TemporaryError as error:
+                    if error.dependency == self._kube.name:
+                        raise
+                    # Its watch tells it; other kinds, and the sync, go on.
+                    logger.debug("kind not compared", kind=resource.kind, reason=error.reason)
 
     async def _keep(self, resource: Resource) -> None:
-        """Watch one kind for ever; start over from a list whenever a watch is lost."""
-        delay = 0.2
+        """Watch one kind for as long as it is served; start from a list where a watch is lost."""
+        loop = asyncio.get_running_loop()
+        version, delay, who = "", FIRST, resource.plural
         while True:
+            begun = loop.time()
             try:
-                version = await self._list(resource)
-                await self._bus.up(self._kube.name)
-                delay = 0.2
-                while version:
-                    version = await self._follow(resource, version)
+                version = version or await self._listed(resource)
+                await self._reach.found(who)
+                self._refused.discard(resource.key)
+                version = await self._follow(resource, version)
+            except NotServedError as error:
+                logger.info("kind not watched", kind=resource.kind, reason=str(error))
+                await self._reach.found(who)
+                self._forget(resource)
+                return
             except TemporaryError as error:
-                await self._bus.down(error)
-                await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-                delay = min(delay * 2, LONGEST)
+                version = ""
+                if error.dependency != self._kube.name:
+                    self._refused.add(resource.key)
+                await self._reach.lost(who, error)
+            # Also a watch that the server ends at once must not become a storm.
+            delay = FIRST if loop.time() - begun > LASTED else delay
+            await self._reach.rest(delay * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            delay = min(delay * 2, LONGEST)
+
+    def _forget(self, resource: Resource) -> None:
+        """Let the kind be watched anew when it is applied again, in whichever version then."""
+        del self._kinds[resource.key], self._tasks[resource.key]
+
+    async def _listed(self, resource: Resource) -> str:
+        async with self._turns.setdefault(resource.key, asyncio.Lock()):
+            return await self._list(resource)
 
     async def _list(self, resource: Resource) -> str:
-        """Read all objects of a kind; return the version from which to watch."""
+        """
+        Read all objects of a kind; return the version from which to watch.
+
+        Raises:
+            NotServedError: there is no such kind any more.
+            TemporaryError: it can't be read now; of one kind only where the cluster is there.
+        """
+        begun = asyncio.get_running_loop().time()
         there: set[str] = set()
-        token, version = "", ""
+        token, restarts = "", 0
         while True:
-            params = {
-                "limit": PAGE,
-                **_selection(resource),
-                **({"continue": token} if token else {}),
-            }
-            answer = await self._kube.get(
-                resource.collection(), accept=_accept(resource, listing=True), **params
-            )
-            if not answer.ok:
-                raise TemporaryError(self._kube.name, f"list {resource.plural}: {answer.reason}")
-            for item in answer.body.get("items") or ():
+            body = await self._page(resource, token, restarts)
+            if body is None:
+                token, restarts = "", restarts + 1
+                continue
+            for item in body.get("items") or ():
                 there.add(str(self._see(resource, item, gone=False)))
-            metadata = answer.body["metadata"]
-            token = str(metadata.get("continue", ""))
-            version = str(metadata.get("resourceVersion", ""))
+            metadata = body.get("metadata") or {}
+            token = str(metadata.get("continue") or "")
             if not token:
                 break
         now = asyncio.get_running_loop().time()
-        for seen in self._ledger.missing((resource.group, resource.kind), there, now):
+        for seen in self._ledger.missing(resource.key, there, now):
             self._judge(seen)
-        return version
+        self._looked[resource.key] = begun
+        return str(metadata.get("resourceVersion", ""))
+
+    async def _page(
+        self, resource: Resource, token: str, restarts: int
+    ) -> Mapping[str, Any] | None:
+        """Return one page; None where *token* is too old, so that the list begins anew."""
+        params = {"limit": PAGE, **_selection(resource), **({"continue": token} if token else {})}
+        answer = await self._kube.look(
+            resource.collection(), accept=_accept(resource, listing=True), **params
+        )
+        if answer.status == 410 and token and restarts < RESTARTS:
+            return None
+        if not answer.ok or not isinstance(answer.body, Mapping):
+            raise self._refusal("list", resource, answer.status, answer.reason, answer.retry_after)
+        return answer.body
+
+    def _refusal(
+        self, verb: str, resource: Resource, status: int, reason: object, wait: float | None = None
+    ) -> FluxError:
+        if status == 404:
+            return NotServedError(f"the cluster serves no {resource.collection()}")
+        remedy = f"; allow the verbs list and watch of {resource.plural}" if status == 403 else ""
+        where = f" in {resource.group}" if resource.group else ""
+        name = f"{self._kube.name}, {verb} of {resource.plural}{where}"
+        return TemporaryError(name, f"{reason}{remedy}", retry_after=wait)
 
     async def _follow(self, resource: Resource, version: str) -> str:
         """Watch from *version*; return where to go on, or nothing to start over from a list."""
@@ -135,14 +211,17 @@ class Watches:
             timeoutSeconds=str(random.randint(240, 360)),  # noqa: S311 - spread, no secret
             **_selection(resource),
         )
-        async for event in events:
-            item = event["object"]
-            if event["type"] == "ERROR":
-                logger.debug("watch ended", kind=resource.kind, reason=item.get("message"))
-                return ""
-            version = str(item["metadata"]["resourceVersion"])
-            if event["type"] != "BOOKMARK":
-                self._see(resource, item, gone=event["type"] == "DELETED")
+        async with aclosing(events):
+            async for event in events:
+                if event.type == "ERROR":
+                    reason, code = event.object.get("message"), event.object.get("code")
+                    logger.debug("watch ended", kind=resource.kind, reason=reason)
+                    if code in {403, 404}:
+                        raise self._refusal("watch", resource, int(code), reason)
+                    return ""
+                version = str(event.object["metadata"]["resourceVersion"])
+                if event.type != "BOOKMARK":
+                    self._see(resource, event.object, gone=event.type == "DELETED")
         return version
 
     def _see(self, resource: Resource, item: Mapping[str, Any], *, gone: bool) -> ObjectId:
