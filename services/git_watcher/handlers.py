@@ -16,8 +16,12 @@ from shared.bundle import store
 from shared.bus.port import Bus, Outcome
 from shared.contract import Draft, Envelope, HeadQuestion, HeadTold, PollRequested
 from shared.runtime.errors import PermanentError, TemporaryError
+from shared.runtime.tasks import each
 
 logger = structlog.get_logger(__name__)
+
+SYNCS = 8
+"""Syncs of one branch that are declared at once: most of the time is waiting for confirms."""
 
 
 async def on_group(
@@ -34,8 +38,12 @@ async def on_group(
         raise
     cause = _cause(messages)
     again = any(_reason(message) == "again" for message in messages)
-    for sync in branch.syncs:
-        await _declare(branch, sync, head, cause, bus, again=again)
+    await each(
+        branch.syncs,
+        lambda sync: _declare(branch, sync, head, cause, bus, again=again),
+        at_once=SYNCS,
+        name=f"declare {repository}",
+    )
     await _observe(branch, head, cause, bus)
     told = HeadTold(revision=head, branch=branch.mirror.branch)
     return Outcome(events=tuple(_answers(messages, told)))
