@@ -108,10 +108,21 @@ class Bundle:
     _opened: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def object(self, entry: Entry) -> bytes:
-        """Return the body of an object."""
+        """
+        Return the body of an object.
+
+        Raises:
+            PermanentError: its chunk is damaged.
+        """
         if entry.chunk not in self._opened:
             self._opened.clear()  # objects are asked for in order: one open chunk is enough
-            self._opened[entry.chunk] = zlib.decompress(self.chunks[entry.chunk])
+            try:
+                self._opened[entry.chunk] = zlib.decompress(self.chunks[entry.chunk])
+            except zlib.error as error:
+                raise PermanentError(
+                    f"the bundle of {self.header.sync} is damaged where {entry.id} is: {error};"
+                    " it is published anew when its branch changes"
+                ) from error
         return self._opened[entry.chunk][entry.offset : entry.offset + entry.length]
 
     def records(self) -> Sequence[tuple[Headers, bytes]]:

@@ -36,6 +36,7 @@ class Shelf:
         self._offset: int | str = "first"
         self._newest: Bundle | None = None
         self._seen: deque[str] = deque(maxlen=SEEN)
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def last(self) -> Bundle | None:
@@ -46,24 +47,34 @@ class Shelf:
         """
         Return the newest bundle.
 
-        With *digest* read until that one is there, *timeout* seconds at most; what was read once
-        is never waited for again. Without, or if it never comes, read until the stream is silent.
+        With *digest* read until that one is there, *timeout* seconds at most. One that was read
+        before is not waited for again, but may have come again: a branch that was moved back
+        declares what it declared then. Without, or if it never comes, read until the stream is
+        silent.
         """
+        async with self._one_at_a_time:
+            if not digest or self._newest is None or self._newest.digest != digest:
+                await self._read(digest, self._patience(digest, timeout))
+        return self._newest
+
+    async def _read(self, digest: str, patience: float) -> None:
         assembler = Assembler()
         async with aclosing(self._bus.read(self._stream, self._offset)) as records:
             try:
-                while digest not in self._seen:
-                    async with asyncio.timeout(self._patience(digest, timeout)):
+                while True:
+                    async with asyncio.timeout(patience):
                         record = await anext(records)
                     whole = assembler.take(record.headers, record.body)
-                    if whole is not None:
-                        self._newest, self._offset = whole, record.offset + 1
-                        self._seen.append(whole.digest)
+                    if whole is None:
+                        continue
+                    self._newest, self._offset = whole, record.offset + 1
+                    self._seen.append(whole.digest)
+                    if whole.digest == digest:
+                        return
             except TimeoutError:
                 logger.debug("stream silent", stream=self._stream, wanted=digest)
-        return self._newest
 
     def _patience(self, digest: str, timeout: float) -> float:
-        if not digest:
+        if not digest or digest in self._seen:
             return SILENCE
         return min(timeout, LATE) if self._newest else timeout

@@ -155,3 +155,11 @@ def test_an_object_that_is_too_large_is_refused_by_name() -> None:
     )
     with pytest.raises(PermanentError, match=r"huge\.yaml: ConfigMap shop/huge"):
         bundle("a", large)
+
+
+def test_a_damaged_chunk_is_told_with_the_object_that_is_in_it() -> None:
+    whole = bundle("r", item("a"))
+    damaged = Bundle(header=whole.header, chunks=(b"junk",), digest=whole.digest)
+
+    with pytest.raises(PermanentError, match="bundle of apps is damaged where ConfigMap shop/a is"):
+        damaged.object(whole.header.index[0])

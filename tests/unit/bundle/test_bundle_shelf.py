@@ -60,15 +60,33 @@ async def test_it_is_taken_as_soon_as_it_is_there(bus: Bus) -> None:
     assert loop.time() - begin < 0.1
 
 
-async def test_an_old_wish_gets_the_newest_at_once(bus: Bus) -> None:
+async def test_an_old_wish_gets_the_newest_soon(bus: Bus) -> None:
     shelf, loop = Shelf(bus, "default", "apps"), asyncio.get_running_loop()
     for name in "ab":
         await store.publish(bus, bundle(name))
         await shelf.newest(bundle(name).digest)
     begin = loop.time()
 
-    assert revision(await shelf.newest(bundle("a").digest)) == "b"
+    assert revision(await shelf.newest(bundle("b").digest)) == "b"
     assert loop.time() == begin
+    assert revision(await shelf.newest(bundle("a").digest)) == "b"
+    assert loop.time() - begin == pytest.approx(store.SILENCE, abs=0.01)
+
+
+async def test_what_is_declared_again_as_it_was_before_is_the_newest(bus: Bus) -> None:
+    shelf = Shelf(bus, "default", "apps")
+    for name in "aba":
+        await store.publish(bus, bundle(name))
+        assert revision(await shelf.newest(bundle(name).digest)) == name
+
+
+async def test_two_readers_at_once_never_go_back(bus: Bus) -> None:
+    shelf = Shelf(bus, "default", "apps")
+    for name in "ab":
+        await store.publish(bus, bundle(name))
+    await asyncio.gather(shelf.newest(bundle("b").digest), shelf.newest(bundle("a").digest))
+
+    assert revision(shelf.last) == "b"
 
 
 @pytest.mark.parametrize(("known", "seconds"), [("", 10.0), ("a", store.LATE)])
