@@ -11,6 +11,7 @@ import pytest
 from yarl import URL
 
 from sandbox.everything import Everything
+from sandbox.installation import SERVICES
 from sandbox.kube import kube
 from sandbox.proxy import proxy
 from sandbox.world import World
@@ -44,6 +45,31 @@ def told(world: World, service: str, event: str) -> int:
 def config_map(world: World, name: str) -> dict[str, str]:
     metadata = f"{{name: {name}, namespace: {world.namespace}}}"
     return {f"{name}.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n"}
+
+
+async def test_a_broker_that_is_away_is_told_once_by_each_and_work_resumes(world: World) -> None:
+    await world.push("Add one", config_map(world, "one"))
+    await world.kube.wait("ConfigMap", "one", bool, namespace=world.namespace)
+    await world.copy.pull()
+    await world.copy.commit_and_push("Add two", config_map(world, "two"))
+    broker = world.flux.place.broker
+    await broker.kill()
+    try:
+        for service in SERVICES:
+            await wait_readiness(world, service, lambda text: "broker: " in text)
+        with pytest.raises(aiohttp.ClientResponseError) as refused:
+            await world.git_hook()
+    finally:
+        await broker.start()
+    for service in SERVICES:
+        await wait_readiness(world, service, lambda text: text == "ok\n")
+    await world.git_hook()
+    await world.kube.wait("ConfigMap", "two", bool, namespace=world.namespace)
+
+    assert refused.value.status == 503
+    for service in SERVICES:
+        assert told(world, service, "broker down") == 1
+        assert told(world, service, "broker up") == 1
 
 
 async def test_a_git_host_that_is_away_is_told_once_and_read_when_it_is_back(
