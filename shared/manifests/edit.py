@@ -42,7 +42,11 @@ def edit(
             plan.set_image(one)
         else:
             plan.annotate(one)
-    after = apply(text, plan.splices(text))
+    splices = plan.splices(text)
+    try:
+        after = apply(text, splices)
+    except EditError as error:
+        raise plan.error(None, str(error)) from error
     if after != text:
         _prove(after, before, plan)
     return after
@@ -90,12 +94,17 @@ def _prove(after: str, before: list[Document], plan: Plan) -> None:
     try:
         values = [document.value for document in documents(after)]
     except YamlError as error:
-        raise EditError(f"the edit would break the file ({error.message})") from error
-    expected = plan.expected()
-    if len(values) != len(before) or any(map(_differ, values, expected)):
-        raise EditError(
+        raise plan.error(None, f"the edit would break the file ({error.message})") from error
+    differing = [
+        number
+        for number, pair in enumerate(zip(values, plan.expected(), strict=False))
+        if _differ(*pair)
+    ]
+    if differing or len(values) != len(before):
+        raise plan.error(
+            differing[0] if differing else None,
             "the edit would change more than was asked for, or less: the value is shared by an"
-            " anchor, or is written in an unusual way; change it by hand"
+            " anchor, or is written in an unusual way; change it by hand",
         )
 
 

@@ -48,7 +48,9 @@ class Annotate:
 class _Target:
     """An object in a text, and what is wanted of it."""
 
+    workload: WorkloadId
     document: int
+    line: int
     path: Path
     value: dict[str, Any]
     images: dict[Path, str] = field(default_factory=dict)
@@ -57,6 +59,10 @@ class _Target:
     @property
     def wanted(self) -> bool:
         return bool(self.images or self.annotations)
+
+    def error(self, reason: str) -> EditError:
+        """Return why it can't be edited, with its place."""
+        return EditError(f"line {self.line}: {self.workload}: {reason}")
 
     def there(self) -> dict[str, Any]:
         """Return the annotations as they are."""
@@ -74,14 +80,14 @@ class Plan:
     """All that is wanted of a text, by object."""
 
     documents: list[Document]
-    targets: list[tuple[WorkloadId, _Target]]
+    targets: list[_Target]
 
     @classmethod
     def of(cls, read: list[Document], default_namespace: str, cluster_kinds: ClusterKinds) -> Self:
         """Return a plan that wants nothing yet."""
         targets = []
         for number, document in enumerate(read):
-            for path, _, value in items(document):
+            for path, line, value in items(document):
                 if not isinstance(value, dict):
                     continue
                 try:
@@ -90,8 +96,15 @@ class Plan:
                     )
                 except ValueError:
                     continue  # what has no name is nobody's target
-                target = _Target(document=number, path=path, value=value)
-                targets.append((found.workload, target))
+                targets.append(
+                    _Target(
+                        workload=found.workload,
+                        document=number,
+                        line=line,
+                        path=path,
+                        value=value,
+                    )
+                )
         return cls(documents=read, targets=targets)
 
     def set_image(self, wanted: SetImage) -> None:
@@ -103,11 +116,11 @@ class Plan:
         target = self._find(wanted.workload)
         named = [one for one in slots(target.value) if one.container.name == wanted.container]
         if not named:
-            raise EditError(f"{wanted.workload} has no container {wanted.container!r}")
+            raise target.error(f"it has no container {wanted.container!r}")
         try:
             values = named[0].values(wanted.image)
         except ValueError as error:
-            raise EditError(f"{wanted.workload}: {error}") from error
+            raise target.error(str(error)) from error
         target.images.update(values)
 
     def annotate(self, wanted: Annotate) -> None:
@@ -128,38 +141,45 @@ class Plan:
         Raises: EditError.
         """
         found: list[Splice] = []
-        for number in sorted({one.document for _, one in self.targets if one.wanted}):
+        for number in sorted({one.document for one in self.targets if one.wanted}):
             start, end = self._span(number, text)
             piece = text[start:end]
+            wanted = [one for one in self.targets if one.document == number and one.wanted]
             try:
                 root = compose(piece)
             except YamlError as error:
-                raise EditError(error.message) from error
-            for workload, target in self.targets:
-                if target.document == number:
-                    found += [
-                        Splice(start=one.start + start, end=one.end + start, text=one.text)
-                        for one in _splices(piece, root, workload, target)
-                    ]
+                raise wanted[0].error(error.message) from error
+            for target in wanted:
+                found += [
+                    Splice(start=one.start + start, end=one.end + start, text=one.text)
+                    for one in _splices(piece, root, target)
+                ]
         return found
 
     def expected(self) -> list[Any]:
         """Return the values of the documents as they are to be."""
-        touched = {one.document for _, one in self.targets if one.wanted}
+        touched = {one.document for one in self.targets if one.wanted}
         values = [
             deepcopy(document.value) if number in touched else document.value
             for number, document in enumerate(self.documents)
         ]
-        for _, target in self.targets:
+        for target in self.targets:
             _want(_at(values[target.document], target.path), target)
         return values
 
+    def error(self, document: int | None, reason: str) -> EditError:
+        """Return why the edits of a document can't be made, with the first one's place."""
+        wanted = [one for one in self.targets if one.wanted]
+        there = [one for one in wanted if one.document == document]
+        return (there or wanted)[0].error(reason)
+
     def _find(self, workload: WorkloadId) -> _Target:
-        found = [target for name, target in self.targets if workload.means(name)]
+        found = [target for target in self.targets if workload.means(target.workload)]
         if len(found) == 1:
             return found[0]
         raise EditError(
-            f"{workload} stands {len(found)} times in the file; it must stand there once"
+            f"{workload} stands {len(found)} times in the file (lines"
+            f" {', '.join(str(one.line) for one in found)}); it must stand there once"
             if found
             else f"{workload} is not in the file"
         )
@@ -171,7 +191,7 @@ class Plan:
         return begins[number], begins[number + 1] if number + 1 < len(begins) else len(text)
 
 
-def _splices(text: str, root: Place, workload: WorkloadId, target: _Target) -> list[Splice]:
+def _splices(text: str, root: Place, target: _Target) -> list[Splice]:
     try:
         found = [
             replace_scalar(text, _find_place(root, target, path), value)
@@ -182,7 +202,7 @@ def _splices(text: str, root: Place, workload: WorkloadId, target: _Target) -> l
             metadata = _find_place(root, target, ("metadata",))
             found += annotation_splices(text, metadata, changes)
     except EditError as error:
-        raise EditError(f"{workload}: {error}") from error
+        raise target.error(str(error)) from error
     return found
 
 

@@ -63,10 +63,16 @@ ID = "default:pod/p"
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (POD.format(image="&x a:1", other="*x"), "shared by an anchor"),
-        (POD.format(image="a:1", other="b:1").replace("name: c", "name: e"), "no container 'c'"),
+        (POD.format(image="&x a:1", other="*x"), "line 1: default:pod/p: .* shared by an anchor"),
+        (
+            POD.format(image="a:1", other="b:1").replace("name: c", "name: e"),
+            "line 1: .* no container 'c'",
+        ),
         (POD.format(image="a:1", other="b:1").replace("name: p", "name: q"), "is not in the file"),
-        (2 * ("---\n" + POD.format(image="a:1", other="b:1")), "stands 2 times"),
+        (
+            2 * ("---\n" + POD.format(image="a:1", other="b:1")),
+            r"stands 2 times in the file \(lines 2, 13\)",
+        ),
         (POD.format(image="[", other="b:1"), "line 9: not valid YAML"),
         (POD.format(image="|\n      a:1", other="b:1"), "more than was asked"),
     ],
