@@ -5,7 +5,6 @@ Orders come first, each a commit of its own, then everything that was found, tog
 a lock that came in the same breath is seen.
 """
 
-import asyncio
 from collections.abc import Sequence
 from uuid import NAMESPACE_URL, uuid5
 
@@ -16,6 +15,7 @@ from services.repo_writer.domain.plan import Plan
 from services.repo_writer.domain.policies import plan_policies
 from services.repo_writer.domain.release import candidates, images_needed, plan_release
 from services.repo_writer.domain.state import State
+from services.repo_writer.editing import edited
 from services.repo_writer.ports import Registry, Repo
 from shared.contract import (
     Cause,
@@ -30,7 +30,6 @@ from shared.contract import (
     UpdateRejected,
     UpdateRequested,
 )
-from shared.manifests import EditError, edit
 from shared.runtime.errors import PermanentError
 
 READ_ONLY = "cannot make a working clone of a read-only git repo"
@@ -51,7 +50,9 @@ async def plan(
 class Batch:
     """Commits on top of *head*, and what to tell once they have landed."""
 
-    def __init__(self, repository: str, repo: Repo, registry: Registry, head: str) -> None:
+    def __init__(
+        self, repository: str, repo: Repo, registry: Registry, head: str, *, refused: str = ""
+    ) -> None:
         self.tip = head
         self.events: list[Draft] = []
         self.failed: dict[str, PermanentError] = {}
@@ -61,16 +62,20 @@ class Batch:
         self._repository = repository
         self._repo = repo
         self._registry = registry
+        self._unwritable = READ_ONLY if repo.readonly else refused
+        self._answered: set[str] = set()
+        self._commits: list[tuple[str, str, str, trailers.Told]] | None = None
 
     async def add_order(self, envelope: Envelope, order: UpdateRequested) -> None:
         """Carry out a person's order, unless a commit says that it was."""
-        told = await self._told_before(envelope.id)
-        if told:
-            self.events += [
-                self._pushed(*told, cause=envelope, who=order.cause),
-                self._completed(envelope, told[0], told[2]),
-            ]
+        if envelope.id in self._answered:
             return
+        self._answered.add(envelope.id)
+        for revision, parent, message, told in await self._told():
+            if told.order == envelope.id:
+                self._tell(revision, parent, message, told, cause=envelope, who=order.cause)
+                self.events.append(self._completed(envelope, revision, told))
+                return
         try:
             await self._carry_out(envelope, order)
         except PermanentError as error:
@@ -86,33 +91,39 @@ class Batch:
         for one, reason in verdicts.left_out:
             if reason != DONE:
                 self._reject(one, reason, causes[id(one)])
-        if self._repo.readonly:
-            for envelope, one in found:
-                self._reject(one, f"unwritable: {READ_ONLY}", envelope)
-            return
-        written = await self._commit(
-            verdicts.plan, state, kind="auto", envelope=found[0][0], cause=Cause()
-        )
+        wanted = verdicts.plan
+        if self._unwritable:
+            written = wanted.without(dict.fromkeys(wanted.edits, self._unwritable))
+        else:
+            written = await self._commit(
+                wanted, state, kind="auto", envelope=found[0][0], cause=Cause()
+            )
+        left_out = {id(one) for one, _ in verdicts.left_out}
         for envelope, one in found:
             result = written.result.get(one.workload)
-            if result is not None and result.status == "failed":
+            if result is not None and result.status == "failed" and id(one) not in left_out:
                 self._reject(one, f"unwritable: {result.error}", envelope)
 
     async def _carry_out(self, envelope: Envelope, order: UpdateRequested) -> None:
-        if self._repo.readonly:
-            raise PermanentError(READ_ONLY)
+        if self._unwritable:
+            raise PermanentError(self._unwritable)
         state = await self._repo.state(self.tip)
         wanted = await plan(order.spec, state, self._registry)
-        if not wanted.edits and not isinstance(order.spec, PolicySpec):
+        is_policy = isinstance(order.spec, PolicySpec)
+        if not wanted.edits and not is_policy:
             raise PermanentError("no changes made in repo")
-        kind = "policy" if isinstance(order.spec, PolicySpec) else "release"
         before = self.tip
         done = await self._commit(
-            wanted, state, kind=kind, envelope=envelope, cause=order.cause, order=order
+            wanted,
+            state,
+            kind="policy" if is_policy else "release",
+            envelope=envelope,
+            cause=order.cause,
+            order=order,
         )
         revision = self.tip if self.tip != before else ""
-        if not revision and not isinstance(order.spec, PolicySpec):
-            raise PermanentError(f"no changes made in repo: {_failures(done)}")
+        if wanted.edits and not revision:
+            raise PermanentError(f"no changes made in repo{_failures(done)}")
         self.events.append(self._completed(envelope, revision, done))
 
     async def _commit(
@@ -126,7 +137,8 @@ class Batch:
         order: UpdateRequested | None = None,
     ) -> Plan:
         """Commit what of *wanted* can be edited; return the plan with what could not."""
-        files, wanted = await self._edited(wanted, state)
+        files, failures = await edited(self._repo, self.tip, wanted.edits, state)
+        wanted = wanted.without(failures)
         if not files:
             return wanted
         text = messages.ordered(order.spec, cause, wanted) if order else messages.automated(wanted)
@@ -137,61 +149,42 @@ class Batch:
         self.made.add(self.tip)
         told = trailers.read(message)
         assert told is not None, "trailers.read undoes trailers.write"
-        self.events.append(self._pushed(self.tip, parent, told, message, cause=envelope, who=cause))
+        self._tell(self.tip, parent, message, told, cause=envelope, who=cause)
         return wanted
 
-    async def _edited(self, wanted: Plan, state: State) -> tuple[dict[str, bytes], Plan]:
-        """Edit file by file; a workload whose edit is not safe fails alone."""
-        files: dict[str, bytes] = {}
-        failures: dict[str, str] = {}
-        for name, edits in wanted.edits.items():
-            workload = state[name]
-            old = files.get(workload.file) or await self._repo.text(self.tip, workload.file)
-            try:
-                new = await asyncio.to_thread(
-                    edit, old.decode(), edits, default_namespace=workload.default_namespace
-                )
-            except EditError as error:
-                failures[name] = f"{workload.file}: {error}"
-            else:
-                files[workload.file] = new.encode()
-        return files, wanted.without(failures)
-
-    async def _told_before(self, order: str) -> tuple[str, str, trailers.Told, str] | None:
-        for revision, parent, message in await self._repo.messages(self.head):
-            told = trailers.read(message)
-            if told and told.order == order:
-                return revision, parent, told, message
-        return None
+    async def _told(self) -> list[tuple[str, str, str, trailers.Told]]:
+        """Return our own commits that the head has, the newest first."""
+        if self._commits is None:
+            self._commits = [
+                (revision, parent, message, told)
+                for revision, parent, message in await self._repo.written(self.head)
+                if (told := trailers.read(message)) is not None
+            ]
+        return self._commits
 
     async def _tell_again(self, done: Sequence[ImagesFound], cause: Envelope) -> None:
         """Tell the commits by which updates that are there already were written."""
         left = {(one.workload, one.container, one.chosen) for one in done}
-        if not left:
-            return
-        for revision, parent, message in await self._repo.messages(self.head):
-            told = trailers.read(message)
+        for revision, parent, message, told in await self._told() if left else ():
             changes = {
                 (workload, change.container, change.target)
-                for workload, one in (told.result if told else {}).items()
+                for workload, one in told.result.items()
                 for change in one.changes
             }
-            if told and changes & left:
+            if changes & left:
                 left -= changes
-                self.events.append(
-                    self._pushed(revision, parent, told, message, cause=cause, who=Cause())
-                )
+                self._tell(revision, parent, message, told, cause=cause, who=Cause())
 
-    def _pushed(
+    def _tell(
         self,
         revision: str,
         parent: str,
-        told: trailers.Told,
         message: str,
+        told: trailers.Told,
         *,
         cause: Envelope,
         who: Cause,
-    ) -> Draft:
+    ) -> None:
         pushed = UpdatePushed(
             repository=self._repository,
             revision=revision,
@@ -203,7 +196,7 @@ class Batch:
         )
         # The same commit told twice is the same fact.
         identity = str(uuid5(NAMESPACE_URL, f"update.pushed/{self._repository}/{revision}"))
-        return Draft(message=pushed, cause=cause, id=identity)
+        self.events.append(Draft(message=pushed, cause=cause, id=identity))
 
     def _completed(self, envelope: Envelope, revision: str, done: Plan | trailers.Told) -> Draft:
         message = OrderCompleted(
@@ -223,6 +216,5 @@ class Batch:
 
 
 def _failures(done: Plan) -> str:
-    return "; ".join(
-        f"{name}: {one.error}" for name, one in done.result.items() if one.status == "failed"
-    )
+    told = [f"{name}: {one.error}" for name, one in done.result.items() if one.status == "failed"]
+    return f": {'; '.join(told)}" if told else ""

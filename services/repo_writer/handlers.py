@@ -7,7 +7,7 @@ merged and never forced. So nothing is lost, and nothing is written that is no l
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 from prometheus_client import Counter
@@ -47,9 +47,19 @@ async def on_group(
     repo = repos.get(repository)
     if repo is None:
         raise PermanentError(f"no sync of flux.yaml writes to {repository}")
+    refused = ""
     for attempt in range(TRIES):
-        built = await _build(repository, messages, repo, registry)
-        if await _land(built, repo):
+        built = await _build(repository, messages, repo, registry, refused)
+        try:
+            landed = await _land(built, repo)
+        except PermanentError as error:
+            # A rule of the host may concern one commit only: then the others go without it.
+            parts = _apart(messages)
+            if len(parts) > 1:
+                return await _one_by_one(repository, parts, repos, registry)
+            refused = str(error)
+            continue
+        if landed:
             return Outcome(events=tuple(built.events), failed=built.failed)
         RACES.inc()
         logger.info("branch moved, building anew", attempt=attempt + 1)
@@ -57,10 +67,30 @@ async def on_group(
     raise TemporaryError(f"git host {repo.host}", f"the branch moved during {TRIES} pushes")
 
 
+def _apart(messages: Sequence[Envelope]) -> list[list[Envelope]]:
+    """Return every order by itself, and last all that becomes one commit, or none."""
+    orders = [[one] for one in messages if isinstance(one.message, UpdateRequested)]
+    rest = [one for one in messages if not isinstance(one.message, UpdateRequested)]
+    return [*orders, rest] if rest else orders
+
+
+async def _one_by_one(
+    repository: str,
+    parts: Iterable[Sequence[Envelope]],
+    repos: Mapping[str, Repo],
+    registry: Registry,
+) -> Outcome:
+    done = [await on_group(repository, part, repos=repos, registry=registry) for part in parts]
+    return Outcome(
+        events=tuple(event for one in done for event in one.events),
+        failed={key: error for one in done for key, error in one.failed.items()},
+    )
+
+
 async def _build(
-    repository: str, messages: Sequence[Envelope], repo: Repo, registry: Registry
+    repository: str, messages: Sequence[Envelope], repo: Repo, registry: Registry, refused: str
 ) -> Batch:
-    built = Batch(repository, repo, registry, await repo.fetch())
+    built = Batch(repository, repo, registry, await repo.fetch(), refused=refused)
     found = []
     for envelope in messages:
         match envelope.message:

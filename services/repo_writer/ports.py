@@ -44,12 +44,21 @@ class Repo(Protocol):
             TemporaryError: the host can't be reached.
         """
 
-    async def messages(self, revision: str) -> Sequence[tuple[str, str, str]]:
-        """Return revision, parent and message of the newest commits up to *revision*."""
+    async def written(self, revision: str) -> Sequence[tuple[str, str, str]]:
+        """
+        Return revision, parent and message of the newest commits that *revision* contains.
+
+        Only of commits in our name, and of merged ones too: a person who pulls before pushing puts
+        ours on a side line.
+        """
 
 
 class Registry(Protocol):
     """What the registries have, asked of the scanner."""
 
-    async def tags(self, images: frozenset[str]) -> Mapping[str, tuple[Candidate, ...]]:
-        """Return the tags of canonical image repositories; what can't be read is left out."""
+    async def tags(self, images: Mapping[str, bool]) -> Mapping[str, tuple[Candidate, ...]]:
+        """
+        Return the tags of canonical image repositories; what can't be read is left out.
+
+        Of some repositories (those that are true) the creation times are needed.
+        """

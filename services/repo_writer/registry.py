@@ -21,23 +21,27 @@ class ScannerRegistry:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def tags(self, images: frozenset[str]) -> Mapping[str, tuple[Candidate, ...]]:
+    async def tags(self, images: Mapping[str, bool]) -> Mapping[str, tuple[Candidate, ...]]:
         """Ask for all *images* at once; what is not answered is left out."""
         async with asyncio.TaskGroup() as group:
             asked = {
-                image: group.create_task(self._ask(image), name=f"tags of {image}")
-                for image in sorted(images)
+                image: group.create_task(
+                    self._ask(TagsQuestion(image=image, created=created)), name=f"tags of {image}"
+                )
+                for image, created in sorted(images.items())
             }
         return {image: found for image, task in asked.items() if (found := task.result())}
 
-    async def _ask(self, image: str) -> tuple[Candidate, ...] | None:
+    async def _ask(self, question: TagsQuestion) -> tuple[Candidate, ...] | None:
         try:
-            reply = await self._bus.ask(TagsQuestion(image=image), timeout=DEADLINE)
+            reply = await self._bus.ask(question, timeout=DEADLINE)
         except NoAnswerError as error:
-            logger.warning("no tags", image=image, reason=str(error))
+            logger.warning("no tags", image=question.image, reason=str(error))
             return None
         if not isinstance(reply, TagsListed) or reply.error:
-            logger.warning("no tags", image=image, reason=getattr(reply, "error", reply.type))
+            logger.warning(
+                "no tags", image=question.image, reason=getattr(reply, "error", reply.type)
+            )
             return None
         return tuple(
             Candidate(tag=tag.name, created=tag.created, digest=tag.digest) for tag in reply.tags

@@ -123,6 +123,13 @@ class Mirror:
         """Return the newest *limit* commits up to *revision*, by first parents."""
         return await self._look(lambda: objects.log(self._repository, revision, limit))
 
+    async def recent(
+        self, revision: str, limit: int, *, name: str, email: str
+    ) -> list[tuple[Commit, str]]:
+        """Return the author's commits among the newest in *revision*; see `objects.recent`."""
+        author = pygit2.Signature(name, email)
+        return await self._look(lambda: objects.recent(self._repository, revision, limit, author))
+
     async def ancestors(self, revision: str, limit: int) -> list[str]:
         """Return *revision* and what it was built on, the newest first, by first parents."""
         return await self._look(lambda: objects.ancestors(self._repository, revision, limit))

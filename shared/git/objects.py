@@ -107,6 +107,22 @@ def log(repository: pygit2.Repository, revision: str, limit: int) -> list[Commit
     return [_told(commit) for commit in islice(first_parents(repository, revision), limit)]
 
 
+def recent(
+    repository: pygit2.Repository, revision: str, limit: int, author: pygit2.Signature
+) -> list[tuple[Commit, str]]:
+    """
+    Return those by *author* among the newest *limit* commits in *revision*, merged ones too.
+
+    Each with its first parent.
+    """
+    name = (author.raw_name, author.raw_email)
+    return [
+        (_told(one), str(one.parent_ids[0]) if one.parent_ids else "")
+        for one in islice(repository.walk(revision, SortMode.TIME), limit)
+        if (one.author.raw_name, one.author.raw_email) == name
+    ]
+
+
 def ancestors(repository: pygit2.Repository, revision: str, limit: int) -> list[str]:
     """Return the newest *limit* revisions up to *revision*, by first parents."""
     return [str(one.id) for one in islice(first_parents(repository, revision), limit)]

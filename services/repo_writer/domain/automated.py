@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from services.repo_writer.domain.plan import Plan, plan_images
 from services.repo_writer.domain.state import State
 from shared.contract import Change, ImagesFound
+from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests import Policies
 
 DONE = "done"
+SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +28,21 @@ class Automated:
 
 def plan_automated(found: Iterable[ImagesFound], state: State) -> Automated:
     """Keep the updates that are still wanted; of two for one container the later counts."""
-    latest = {(one.workload, one.container): one for one in found}
+    all_found = tuple(found)
+    latest = {(one.workload, one.container): one for one in all_found}
     verdicts = [(one, verdict(one, state)) for one in latest.values()]
     changes: dict[str, tuple[Change, ...]] = {}
     for one, reason in verdicts:
         if reason is None:
             change = Change(container=one.container, current=one.current, target=one.chosen)
             changes[one.workload] = (*changes.get(one.workload, ()), change)
-    left_out = tuple((one, reason) for one, reason in verdicts if reason is not None)
-    return Automated(plan=plan_images(state, changes), left_out=left_out)
+    left_out = [(one, reason) for one, reason in verdicts if reason is not None]
+    left_out += [
+        (one, SUPERSEDED)
+        for one in all_found
+        if one.chosen != latest[one.workload, one.container].chosen
+    ]
+    return Automated(plan=plan_images(state, changes), left_out=tuple(left_out))
 
 
 def verdict(one: ImagesFound, state: State) -> str | None:
@@ -46,8 +54,8 @@ def verdict(one: ImagesFound, state: State) -> str | None:
     if declared == one.chosen:
         return DONE
     if declared != one.current:
-        return "superseded"
-    return _policy_verdict(one, workload.policies)
+        return SUPERSEDED
+    return _policy_verdict(one, workload.policies) or _image_verdict(one, workload.policies)
 
 
 def _policy_verdict(one: ImagesFound, policies: Policies) -> str | None:
@@ -56,3 +64,15 @@ def _policy_verdict(one: ImagesFound, policies: Policies) -> str | None:
     if not policies.automated or policies.ignored:
         return "not-automated"
     return None if policies.digest() == one.policy_digest else "policy-changed"
+
+
+def _image_verdict(one: ImagesFound, policies: Policies) -> str | None:
+    """Trust nobody to name another image than the declared one, or a tag that is not wanted."""
+    try:
+        current, chosen = ImageRef.parse(one.current), ImageRef.parse(one.chosen)
+    except InvalidReferenceError as error:
+        return f"unwritable: {error}"
+    if chosen.tag is None or chosen.repository != current.repository:
+        return f"unwritable: {one.chosen} is no tag of {current.repository}"
+    policy = policies.tag_policy(one.container)
+    return None if policy.matches(chosen.tag) else f"unwritable: {policy} matches no {chosen.tag}"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from services.repo_writer.domain.plan import Plan, set_images
-from services.repo_writer.domain.release import LOCKED, NOT_FOUND
-from services.repo_writer.domain.state import State, Workload
+from services.repo_writer.domain.release import IGNORED, LOCKED, NOT_FOUND, UP_TO_DATE
+from services.repo_writer.domain.state import State, Workload, find
 from shared.contract import Change, ContainersSpec, WorkloadResult
 from shared.runtime.errors import PermanentError
 
@@ -14,26 +14,31 @@ def plan_containers(spec: ContainersSpec, state: State) -> Plan:
     Return what *spec* changes.
 
     Raises:
-        PermanentError: a container is not as it was when it was ticked, and that was not allowed.
+        PermanentError: nothing is left to change; or a container is missing, or is not as it was
+            when it was ticked, and that was not allowed.
     """
     edits, result = {}, {}
     for name, wanted in spec.changes.items():
-        workload = state.get(name)
+        workload = find(name, state)
         if workload is None:
             result[name] = NOT_FOUND
             continue
-        if workload.policies.locked and not spec.force:
-            result[name] = LOCKED
-            continue
-        changes, result[name] = _look(spec, workload, wanted)
-        if changes:
-            edits[name] = set_images(workload, changes)
+        key = str(workload.id)
+        result[key] = _barred(spec, workload) or _look(spec, workload, wanted)
+        if result[key].changes:
+            edits[key] = set_images(workload, result[key].changes)
+    if not edits:
+        raise PermanentError("no changes found")
     return Plan(edits=edits, result=result)
 
 
-def _look(
-    spec: ContainersSpec, workload: Workload, wanted: Iterable[Change]
-) -> tuple[tuple[Change, ...], WorkloadResult]:
+def _barred(spec: ContainersSpec, workload: Workload) -> WorkloadResult | None:
+    if workload.policies.locked and not spec.force:
+        return LOCKED
+    return IGNORED if workload.policies.ignored else None
+
+
+def _look(spec: ContainersSpec, workload: Workload, wanted: Iterable[Change]) -> WorkloadResult:
     missing, differing, changes = [], [], []
     for change in wanted:
         declared = workload.containers.get(change.container)
@@ -44,10 +49,12 @@ def _look(
         elif declared != change.target:
             changes.append(change.model_copy(update={"current": declared}))
     error = _sentence(missing, differing)
-    if error and not spec.skip_mismatches:
+    # A container that is not there was misspelt, or is gone: nobody meant to skip it.
+    if missing or (differing and not spec.skip_mismatches):
         raise PermanentError(f"cannot satisfy specs: {workload.id}: {error}")
-    status = "success" if changes else "skipped"
-    return tuple(changes), WorkloadResult(status=status, error=error, changes=tuple(changes))
+    if not changes:
+        return UP_TO_DATE if not error else WorkloadResult(status="skipped", error=error)
+    return WorkloadResult(status="success", error=error, changes=tuple(changes))
 
 
 def _sentence(missing: list[str], differing: list[str]) -> str:

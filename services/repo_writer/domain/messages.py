@@ -22,7 +22,7 @@ def ordered(spec: ImageSpec | ContainersSpec | PolicySpec, cause: Cause, plan: P
     """Return the message of a person's order."""
     if isinstance(spec, PolicySpec):
         return _policies(spec.changes, cause)
-    if cause.message:
+    if cause.message.strip():
         return cause.message
     return _containers(plan) if isinstance(spec, ContainersSpec) else _release(spec)
 
@@ -46,8 +46,8 @@ def _policies(changes: Mapping[str, PolicyChange], cause: Cause) -> str:
         for word in _words(change):
             by_word.setdefault(word, []).append(name)
     lines = [f"{word}: {', '.join(by_word[word])}" for word in _ORDER if word in by_word]
-    if cause.message:
-        return "\n".join([cause.message, "", *(f"- {line}" for line in lines)])
+    if cause.message.strip():
+        return "\n".join([cause.message.rstrip(), "", *(f"- {line}" for line in lines)])
     if len(lines) > 1:
         return "\n".join(["Updated workload policies", "", *(f"- {line}" for line in lines)])
     return "\n".join(lines)

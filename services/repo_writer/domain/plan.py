@@ -6,8 +6,9 @@ from typing import Self
 
 from services.repo_writer.domain.state import State, Workload
 from shared.contract import Change, WorkloadResult
-from shared.images import ImageRef
+from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests import Annotate, SetImage
+from shared.runtime.errors import PermanentError
 
 Edit = SetImage | Annotate
 
@@ -30,12 +31,19 @@ class Plan:
 
 
 def set_images(workload: Workload, changes: tuple[Change, ...]) -> tuple[Edit, ...]:
-    """Return the edits that make *changes* to *workload*."""
+    """
+    Return the edits that make *changes* to *workload*.
+
+    Raises:
+        PermanentError: what is wanted is no image reference.
+    """
+    try:
+        wanted = [(change.container, ImageRef.parse(change.target)) for change in changes]
+    except InvalidReferenceError as error:
+        raise PermanentError(f"{workload.id}: {error}") from error
     return tuple(
-        SetImage(
-            workload=workload.id, container=change.container, image=ImageRef.parse(change.target)
-        )
-        for change in changes
+        SetImage(workload=workload.id, container=container, image=image)
+        for container, image in wanted
     )
 
 

@@ -1,16 +1,21 @@
 """Changes of policies by hand: automate, lock, tag filters. Written as annotations."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from services.repo_writer.domain.plan import Edit, Plan
-from services.repo_writer.domain.state import State, Workload
+from services.repo_writer.domain.state import State, Workload, find
 from shared.contract import PolicyChange, PolicySpec, WorkloadResult
 from shared.images import TagPolicy
-from shared.manifests import Annotate, WorkloadId
+from shared.manifests import Annotate
 from shared.runtime.errors import PermanentError
 
 TAG_ALL = "tag_all"
 EVERYTHING = "glob:*"
+
+# What Kubernetes takes as the name of an annotation, behind a prefix: anything else would keep
+# the whole object from being applied.
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 
 def plan_policies(spec: PolicySpec, state: State) -> Plan:
@@ -18,23 +23,31 @@ def plan_policies(spec: PolicySpec, state: State) -> Plan:
     Return the annotations to write; an unknown workload is skipped, as in Flux v1.
 
     Raises:
-        PermanentError: a tag pattern is invalid. `fluxctl` does not check it, so we must.
+        PermanentError: a tag pattern is invalid, or a policy's name. `fluxctl` checks neither, so
+            we must.
     """
     edits: dict[str, tuple[Edit, ...]] = {}
     result = {}
     for name, change in spec.changes.items():
         _check(change)
-        workload = _find(name, state)
+        workload = find(name, state)
         wanted = _wanted(workload, change) if workload else {}
-        result[name] = WorkloadResult(status="success" if wanted else "skipped")
+        _check_names(policy for policy, value in wanted.items() if value is not None)
+        key = str(workload.id) if workload else name
         if workload and wanted:
-            edits[str(workload.id)] = (Annotate(workload=workload.id, changes=wanted),)
+            one = Annotate(workload=workload.id, changes=wanted)
+            edits[key] = (*edits.get(key, ()), one)
+        result[key] = WorkloadResult(status="success" if key in edits else "skipped")
     return Plan(edits=edits, result=result)
 
 
-def _find(name: str, state: State) -> Workload | None:
-    meant = WorkloadId.parse(name)
-    return next((one for one in state.values() if meant.means(one.id)), None)
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise PermanentError(
+                f"{name!r} is no name of a policy: Kubernetes takes up to 63 letters, digits, `-`,"
+                " `_` and `.` as the name of an annotation"
+            )
 
 
 def _check(change: PolicyChange) -> None:

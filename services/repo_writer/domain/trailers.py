@@ -2,12 +2,14 @@
 What a commit tells of itself, so that it can be told again from git alone.
 
 If the process dies between push and publish, the redelivered message finds its work done: these
-trailers then say by which commit, for whom, and what it changed.
+trailers then say by which commit, for whom, and what it changed. They are the last paragraph of
+the message, and what stands above it, a person's own words among them, is never read.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 from services.repo_writer.domain.plan import Plan
 from shared.contract import Cause, Change, WorkloadResult
@@ -19,8 +21,11 @@ _KIND, _ORDER, _USER, _UPDATE, _POLICY = (
     "Flux-Update",
     "Flux-Policy",
 )
-_TRAILER = re.compile(r"^(Flux-[A-Z][a-z]+): (.*)$", re.MULTILINE)
+_TRAILER = re.compile(r"(Flux-[A-Z][a-z]+): (.*)")
 _CHANGE = re.compile(r"(?P<workload>\S+) (?P<container>\S+) (?P<current>\S+) -> (?P<target>\S+)")
+_UNQUOTED = "/:@+=<>"
+# NUL would end the message for git; the others hide text in terminals, or can't be encoded.
+_UNTOLD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,34 +44,35 @@ def write(
     message: str, *, kind: str, plan: Plan, order: str = "", cause: Cause | None = None
 ) -> str:
     """Return *message* with the trailers that tell *plan*."""
-    user = " ".join(cause.user.split()) if cause else ""
+    user = _clean(" ".join(cause.user.split())) if cause else ""
     lines = [f"{_KIND}: {kind}"]
-    lines += [f"{_ORDER}: {order}"] if order else []
+    lines += [f"{_ORDER}: {quote(order, _UNQUOTED, errors='replace')}"] if order else []
     lines += [f"{_USER}: {user}"] if user else []
     for name, one in sorted(plan.result.items()):
         if one.status != "success":
             continue
         lines += [f"{_UPDATE}: {name} {_change(change)}" for change in one.changes]
         lines += [] if one.changes else [f"{_POLICY}: {name}"]
-    return "\n".join([message.rstrip(), "", *lines, ""])
+    return "\n".join([_clean(message).strip(), "", *lines, ""])
 
 
 def read(message: str) -> Told | None:
     """Return what a commit's *message* tells; None if it is none of ours."""
-    found = _TRAILER.findall(message)
+    lines = message.rstrip().rpartition("\n\n")[2].split("\n")
+    found = [(one[1], one[2]) for line in lines if (one := _TRAILER.fullmatch(line))]
     fields = dict(found)
-    if _KIND not in fields:
+    if _KIND not in fields or len(found) < len(lines):
         return None
     changes: dict[str, tuple[Change, ...]] = {v: () for name, v in found if name == _POLICY}
     for name, value in found:
         parts = _CHANGE.fullmatch(value) if name == _UPDATE else None
         if parts:
-            workload, *rest = parts.groups()
+            workload, *rest = map(unquote, parts.groups())
             change = dict(zip(("container", "current", "target"), rest, strict=True))
             changes[workload] = (*changes.get(workload, ()), Change.model_validate(change))
     return Told(
         kind=fields[_KIND],
-        order=fields.get(_ORDER, ""),
+        order=unquote(fields.get(_ORDER, "")),
         user=fields.get(_USER, ""),
         result={
             name: WorkloadResult(status="success", changes=some) for name, some in changes.items()
@@ -74,5 +80,14 @@ def read(message: str) -> Told | None:
     )
 
 
+def _clean(text: str) -> str:
+    return _UNTOLD.sub("", text.replace("\r\n", "\n"))
+
+
 def _change(change: Change) -> str:
-    return f"{change.container} {change.current} -> {change.target}"
+    # A container of a HelmRelease is called as its key is, and an image may be any text.
+    container, current, target = (
+        quote(text, _UNQUOTED, errors="replace")
+        for text in (change.container, change.current, change.target)
+    )
+    return f"{container} {current} -> {target}"

@@ -1,12 +1,15 @@
 """A branch and a registry in memory, as repo_writer's ports want them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from services.repo_writer.domain.state import State, Workload
 from shared.images import Candidate
 from shared.manifests import Policies, containers, load
+from shared.runtime.errors import PermanentError
 
 Files = Mapping[str, bytes]
+START, HOUR = datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=1)
 
 
 class FakeRepo:
@@ -20,6 +23,10 @@ class FakeRepo:
         self.branch = ""
         self.branch = self._add("", {k: v.encode() for k, v in files.items()}, "Begin")
         self.pushes = 0
+        self.foreign = {self.branch}
+        """Commits of others."""
+        self.rule: Callable[[str], bool] | None = None
+        """What the host asks of every message."""
         self.race: list[Mapping[str, str]] = []
         """What others push, one before each push of ours."""
 
@@ -31,7 +38,7 @@ class FakeRepo:
         for path, text in self.commits[revision][1].items():
             for declared in load(text, file=path).objects:
                 named = {one.name: one.image for one in containers(declared.object)}
-                if named:
+                if named and str(declared.workload_id) not in found:
                     found[str(declared.workload_id)] = Workload(
                         id=declared.workload_id,
                         file=path,
@@ -53,10 +60,16 @@ class FakeRepo:
             await self.edit(self.race.pop())
         if self.branch != expected:
             return False
+        told = [message for _, _, message in await self._log(revision)]
+        if self.rule and not all(map(self.rule, told)):
+            raise PermanentError("git host git.example.com refuses the push: no ticket")
         self.branch = revision
         return True
 
-    async def messages(self, revision: str) -> Sequence[tuple[str, str, str]]:
+    async def written(self, revision: str) -> Sequence[tuple[str, str, str]]:
+        return [one for one in await self._log(revision) if one[0] not in self.foreign]
+
+    async def _log(self, revision: str) -> Sequence[tuple[str, str, str]]:
         found = []
         while revision:
             parent, _, message = self.commits[revision]
@@ -64,16 +77,17 @@ class FakeRepo:
             revision = parent
         return found
 
-    async def edit(self, files: Mapping[str, str]) -> None:
+    async def edit(self, files: Mapping[str, str], message: str = "By hand") -> None:
         """Push as somebody else."""
         new = {key: value.encode() for key, value in files.items()}
-        self.branch = self._add(self.branch, {**self.commits[self.branch][1], **new}, "By hand")
+        self.branch = self._add(self.branch, {**self.commits[self.branch][1], **new}, message)
+        self.foreign.add(self.branch)
 
     def file(self, path: str) -> str:
         return self.commits[self.branch][1][path].decode()
 
     async def subjects(self) -> list[str]:
-        return [message.splitlines()[0] for _, _, message in await self.messages(self.branch)]
+        return [message.splitlines()[0] for _, _, message in await self._log(self.branch)]
 
     def _add(self, parent: str, files: Files, message: str) -> str:
         revision = f"{len(self.commits):040x}"
@@ -82,14 +96,19 @@ class FakeRepo:
 
 
 class FakeRegistry:
-    """Has the tags that it is given, the newest first."""
+    """Has the tags that it is given; *created* names the hours at which some were made."""
 
-    def __init__(self, **tags: Sequence[str]) -> None:
+    def __init__(self, created: Mapping[str, int] | None = None, **tags: Sequence[str]) -> None:
+        self.created = created or {}
         self._tags = {f"registry.example.com/{name}": some for name, some in tags.items()}
 
-    async def tags(self, images: frozenset[str]) -> Mapping[str, tuple[Candidate, ...]]:
+    async def tags(self, images: Mapping[str, bool]) -> Mapping[str, tuple[Candidate, ...]]:
         return {
-            image: tuple(Candidate(tag=tag) for tag in self._tags[image])
-            for image in images
+            image: tuple(self._candidate(tag, created) for tag in self._tags[image])
+            for image, created in images.items()
             if image in self._tags
         }
+
+    def _candidate(self, tag: str, created: bool) -> Candidate:  # noqa: FBT001 -- as the port has it
+        hours = self.created.get(tag) if created else None
+        return Candidate(tag=tag, created=None if hours is None else START + hours * HOUR)
