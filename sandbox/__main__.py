@@ -18,7 +18,11 @@ from pathlib import Path
 from sandbox.cluster import Kind
 from sandbox.errors import SandboxError
 from sandbox.everything import Everything, everything
+from sandbox.git_server import Repository
 from sandbox.progress import to_stderr
+
+REPOSITORY = "apps"
+"""The empty repository that is there from the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +62,17 @@ async def _up(directory: Path, options: Options) -> None:
         loop.add_signal_handler(number, stop)
     try:
         async with everything(directory, options.cluster) as it:
-            _tell(_addresses(it, directory), as_json=options.as_json)
+            repository = it.git.repository(REPOSITORY)
+            if not repository.path.exists():
+                await it.git.create(REPOSITORY)
+            _tell(_addresses(it, repository, directory), as_json=options.as_json)
             await asyncio.Event().wait()
     except asyncio.CancelledError:
         if not asked.is_set():
             raise
 
 
-def _addresses(it: Everything, directory: Path) -> dict[str, object]:
+def _addresses(it: Everything, repository: Repository, directory: Path) -> dict[str, object]:
     return {
         "amqp_url": it.broker.amqp_url,
         "management_url": it.broker.management_url,
@@ -73,14 +80,16 @@ def _addresses(it: Everything, directory: Path) -> dict[str, object]:
         "rabbitmq_username": it.broker.username,
         "rabbitmq_password": it.broker.password,
         "broker_how": it.broker.how,
-        "git_http_url": it.git.http_url,
-        "git_ssh_url": it.git.ssh_url,
+        "git_http_url": repository.http_url,
+        "git_ssh_url": repository.ssh_url,
         "git_username": it.git.username,
         "git_password": it.git.password,
         "git_token": it.git.token,
         "git_private_key": it.git.private_key_file,
         "git_known_hosts": it.git.known_hosts_file,
-        "git_root": it.git.root,
+        "git_http_base": it.git.http_url,
+        "git_ssh_base": it.git.ssh_url,
+        "git_root": it.git.root,  # every bare repository below it is served at once
         "registry": it.registry.host,
         "registry_auth": it.registry_auth.host,
         "registry_auth_username": it.registry_username,

@@ -89,9 +89,13 @@ class GitServer:
             for key, value in _CONFIGURATION.items():
                 section, _, variable = key.partition(".")
                 config.write(f"[{section}]\n\t{variable} = {value}\n")
+        return self.repository(name)
+
+    def repository(self, name: str) -> Repository:
+        """Say how the repository *name* is reached, whether it exists or not."""
         return Repository(
             name=name,
-            path=path,
+            path=self.root / f"{name}.git",
             http_url=f"{self.http_url}/{name}.git",
             ssh_url=f"{self.ssh_url}/{name}.git" if self.ssh_url else None,
             environment=self.environment(),

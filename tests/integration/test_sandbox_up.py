@@ -42,6 +42,11 @@ async def test_two_copies_side_by_side_that_go_without_a_trace(tmp_path: Path) -
         assert await _status(f"http://{one['registry_auth']}/v2/", login) == 200
         login = (one["rabbitmq_username"], one["rabbitmq_password"])
         assert await _status(f"{one['management_url']}/api/whoami", login) == 200
+        login = (one["git_username"], one["git_password"])
+        assert (
+            await _status(f"{one['git_http_url']}/info/refs?service=git-upload-pack", login) == 200
+        )
+        assert await _status(f"{one['git_http_url']}/info/refs?service=git-upload-pack") == 401
         assert "current-context" in _read(one["kubeconfig"])
     finally:
         copies[0].terminate()
