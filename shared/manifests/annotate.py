@@ -111,7 +111,7 @@ def _remove_lines(text: str, entry: Entry) -> Splice:
 def _end_of_entry(text: str, value: Place) -> int:
     """Return where the next line starts, after the value's last character."""
     last = value
-    while last.is_mapping and not last.is_flow and last.node.value:
+    while last.is_mapping and not last.is_flow and last.node.pairs:
         last = entries(last)[-1][1]
     if last.style in {"|", ">"} and text[last.end - 1] == "\n":
         return last.end

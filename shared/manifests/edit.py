@@ -1,7 +1,7 @@
 """
 Editing manifests as text: an edit changes what it names, and no other byte.
 
-An edit is planned on the values, found in the text by the places of ruamel's nodes, spliced
+An edit is planned on the values, found in the text by the places of its nodes, spliced
 in, and then proven: the new text is read again, and exactly the wanted values must differ.
 Where that can't be had (an anchor that is used elsewhere, two values in one place), nothing is
 returned and `EditError` says why.

@@ -1,26 +1,50 @@
 """
 Where the values of a YAML document stand in its text, to the character.
 
-ruamel's composer gives each node its exact place; it is slow (about 0.4 MB/s), so only the
-documents that are edited come here. An alias stays an alias, with a place of its own.
+From the events of the same parser that reads the values, so that both agree on what is YAML. An
+alias stays an alias, with a place of its own.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from ruamel.yaml import YAML
-from ruamel.yaml.composer import Composer
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+import yaml
+from yaml.cyaml import CParser  # type: ignore[attr-defined] # the stubs do not re-export it
 
 from shared.manifests.documents import YamlError
 from shared.manifests.scalars import ScalarError, key_text, resolve
 
 Step = str | int
+Kind = Literal["scalar", "mapping", "sequence", "alias"]
+_KINDS: dict[type, Kind] = {
+    yaml.ScalarEvent: "scalar",
+    yaml.MappingStartEvent: "mapping",
+    yaml.SequenceStartEvent: "sequence",
+    yaml.AliasEvent: "alias",
+}
 
 _PROPERTIES = re.compile(r"(?:[&!][^\s]*\s+)+")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Node:
+    """A value as it is written; *end* of a block is where the next thing starts."""
+
+    kind: Kind
+    start: int
+    end: int
+    flow: bool = False
+    style: str = ""
+    anchor: str | None = None
+    text: str = ""
+    """Of a scalar, as it is read."""
+    items: list["Node"] = field(default_factory=list)
+    """Of a sequence."""
+    pairs: list[tuple["Node", "Node"]] = field(default_factory=list)
+    """Of a mapping."""
+    target: "Node | None" = None
+    """Of an alias: what it stands for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +55,7 @@ class Place:
     A scalar's text includes an anchor or tag before it: *content* is where the value starts.
     """
 
-    node: Any
+    node: Node
     start: int
     end: int
     in_flow: bool
@@ -42,32 +66,32 @@ class Place:
     @property
     def is_mapping(self) -> bool:
         """Whether it is a mapping."""
-        return isinstance(self.node, MappingNode)
+        return self.node.kind == "mapping"
 
     @property
     def is_flow(self) -> bool:
         """Whether it is written with `{}` or `[]`."""
-        return bool(getattr(self.node, "flow_style", False))
+        return self.node.flow
 
     @property
     def is_alias(self) -> bool:
         """Whether it is `*name`."""
-        return isinstance(self.node, _Alias)
+        return self.node.kind == "alias"
 
     @property
     def is_scalar(self) -> bool:
         """Whether it is a scalar."""
-        return isinstance(self.node, ScalarNode)
+        return self.node.kind == "scalar"
 
     @property
     def style(self) -> str:
         """`'`, `"`, `|`, `>`, or empty for a plain scalar."""
-        return getattr(self.node, "style", None) or ""
+        return self.node.style
 
     @property
     def anchor(self) -> str | None:
         """The anchor, if it has one."""
-        return getattr(self.node, "anchor", None)
+        return self.node.anchor
 
     @property
     def is_empty(self) -> bool:
@@ -85,44 +109,65 @@ class Place:
         return found.end() if found else self.end
 
 
-class _Alias(Node):
-    """Stands for `*name`; *target* is the node of the anchor."""
-
-    __slots__ = ("target",)
-    id = "alias"
-
-    def __init__(self, target: Any, event: Any) -> None:
-        super().__init__(None, None, event.start_mark, event.end_mark)
-        self.target = target
-
-
-class _PlacedComposer(Composer):
-    """A composer that leaves aliases where they are."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Compose a node, an alias as an alias."""
-        if not self.parser.check_event(AliasEvent):
-            return super().compose_node(parent, index)
-        event = self.parser.peek_event()
-        return _Alias(super().compose_node(parent, index), event)
-
-
 def compose(text: str) -> Place:
     """
     Find the places of the one document in *text*.
 
-    Raises: YamlError where this parser does not accept what the other one has.
+    Raises: YamlError where it can't be read by itself.
     """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _PlacedComposer
+    parser = CParser(text)
     try:
-        found = list(yaml.compose_all(text))
-    except YAMLError as error:
-        reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise YamlError(None, f"its places can't be found: {reason}") from error
+        found = _Composer(parser).documents()
+    except yaml.YAMLError as error:
+        raise YamlError(None, f"its places can't be found: {error}") from error
+    finally:
+        parser.dispose()
     if len(found) != 1:
         raise YamlError(None, "its places can't be found: it is not exactly one document")
     return _place(found[0], in_flow=False)
+
+
+class _Composer:
+    """Makes nodes of events. What it is given was read before: depth and aliases are in order."""
+
+    def __init__(self, parser: CParser) -> None:
+        self._parser = parser
+        self._anchors: dict[str, Node] = {}
+
+    def documents(self) -> list[Node]:
+        found = []
+        while (event := self._next()) is not None:
+            if type(event) is yaml.DocumentStartEvent:
+                self._anchors = {}
+                found.append(self._node(self._next()))
+        return found
+
+    def _next(self) -> Any:
+        return self._parser.get_event()
+
+    def _node(self, event: Any) -> Node:
+        kind = _KINDS[type(event)]
+        start, end = event.start_mark.index, event.end_mark.index
+        if kind == "alias":
+            return Node(kind=kind, start=start, end=end, target=self._anchors[event.anchor])
+        node = Node(kind=kind, start=start, end=end, anchor=event.anchor)
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        if kind == "scalar":
+            node.text, node.style = event.value, event.style or ""
+        else:
+            node.flow = bool(event.flow_style)
+            self._fill(node)
+        return node
+
+    def _fill(self, node: Node) -> None:
+        while type(event := self._next()) in _KINDS:
+            one = self._node(event)
+            if node.kind == "sequence":
+                node.items.append(one)
+            else:
+                node.pairs.append((one, self._node(self._next())))
+        node.end = event.end_mark.index
 
 
 def entries(mapping: Place) -> list[tuple[Place, Place]]:
@@ -130,7 +175,7 @@ def entries(mapping: Place) -> list[tuple[Place, Place]]:
     in_flow = mapping.is_flow or mapping.in_flow
     return [
         (_place(key, in_flow=in_flow), _place(value, in_flow=in_flow, key=key))
-        for key, value in mapping.node.value
+        for key, value in mapping.node.pairs
     ]
 
 
@@ -139,9 +184,9 @@ def child(place: Place, step: Step) -> Place | None:
     place = target(place)
     node = place.node
     in_flow = place.is_flow or place.in_flow
-    if isinstance(node, SequenceNode) and isinstance(step, int):
-        return _place(node.value[step], in_flow=in_flow) if step < len(node.value) else None
-    if not isinstance(node, MappingNode):
+    if node.kind == "sequence" and isinstance(step, int):
+        return _place(node.items[step], in_flow=in_flow) if step < len(node.items) else None
+    if node.kind != "mapping":
         return None
     found = [value for key, value in entries(place) if key_of(key) == step]
     return found[-1] if found else _merged(place, step)
@@ -157,17 +202,17 @@ def walk(place: Place, path: tuple[Step, ...]) -> Place | None:
 
 def target(place: Place) -> Place:
     """Return what an alias stands for; anything else is itself."""
-    return _place(place.node.target, in_flow=place.in_flow) if place.is_alias else place
+    found = place.node.target
+    return _place(found, in_flow=place.in_flow) if found else place
 
 
 def key_of(key: Place) -> str | None:
     """Return the name of a key as it is read."""
     node = target(key).node
-    if not isinstance(node, ScalarNode):
+    if node.kind != "scalar":
         return None
-    value = cast("str", node.value)
     try:
-        return value if node.style else key_text(resolve(value))
+        return node.text if node.style else key_text(resolve(node.text))
     except ScalarError:
         return None
 
@@ -176,19 +221,18 @@ def _merged(mapping: Place, step: Step) -> Place | None:
     for key, value in entries(mapping):
         if key_of(key) == "<<" and not key.style:
             source = target(value)
-            inner = source.node.value if isinstance(source.node, SequenceNode) else [source.node]
-            for node in inner:
+            for node in source.node.items if source.node.kind == "sequence" else [source.node]:
                 found = child(_place(node, in_flow=source.in_flow), step)
                 if found:
                     return found
     return None
 
 
-def _place(node: Any, *, in_flow: bool, key: Any = None) -> Place:
+def _place(node: Node, *, in_flow: bool, key: Node | None = None) -> Place:
     return Place(
         node=node,
-        start=node.start_mark.index,
-        end=node.end_mark.index,
+        start=node.start,
+        end=node.end,
         in_flow=in_flow,
-        key_end=key.end_mark.index if key else None,
+        key_end=key.end if key else None,
     )

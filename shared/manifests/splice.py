@@ -96,7 +96,7 @@ def _escape(found: re.Match[str]) -> str:
 
 def _replace_in_block(text: str, place: Place, value: str) -> Splice:
     """A block scalar of one line keeps its header; its line is replaced."""
-    old = place.node.value.rstrip("\n")
+    old = place.node.text.rstrip("\n")
     found = text.rfind(old, place.start, place.end) if old else -1
     if found < 0 or "\n" in old or not value.isprintable() or value != value.strip():
         raise EditError("the text stands in a block of several lines")
