@@ -5,6 +5,7 @@ Said again at every scan for as long as it holds. What could not be read whole c
 older image must never come of a list that was cut short.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -43,20 +44,22 @@ async def on_group(
     uses = wanted.of(image)
     if not questions and not uses:
         return Outcome()  # nobody automates it any more: it is not read
-    begin, requests = time.monotonic(), registries.requests
+    begin, requests = time.monotonic(), registries.requests(image)
     try:
         candidates = await _read(image, wanted, questions, registries)
     except TemporaryError as error:
+        SCANS.labels("put off").inc()
         await bus.publish(*_answers(questions, TagsListed(image=image, error=str(error))))
         raise
     except UnreadableError as error:
         return _unreadable(image, scans, questions, error)
-    updates = found(candidates, uses) if scans else []
+    # In a thread: ten thousand tags under many policies would hold up every other scan.
+    updates = await asyncio.to_thread(found, candidates, uses) if scans else []
     completed = ScanCompleted(
         image=image,
         tags=len(candidates),
         seconds=time.monotonic() - begin,
-        requests=registries.requests - requests,
+        requests=registries.requests(image) - requests,
         found=len(updates),
     )
     SCANS.labels("completed").inc()
@@ -76,7 +79,8 @@ async def _read(
 ) -> Sequence[Candidate]:
     tags = await registries.tags(image)
     asked = any(getattr(one.message, "created", False) for one in questions)
-    created = frozenset(tags) if asked else needing_created(tags, wanted.of(image))
+    needed = await asyncio.to_thread(needing_created, tags, wanted.of(image))
+    created = frozenset(tags) if asked else needed
     return await registries.candidates(image, tags, created)
 
 

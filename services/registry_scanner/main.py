@@ -17,6 +17,10 @@ from shared.runtime import service
 from shared.runtime.health import Health
 from shared.runtime.ticker import ticker
 
+SCANS_AT_ONCE = 10_000
+"""In effect no limit: requests are limited for each registry, so that one that hangs can use up the
+places of no other."""
+
 
 @asynccontextmanager
 async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mapping[str, Worker]]:
@@ -33,7 +37,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
             on_group = partial(handlers.on_group, wanted=wanted, registries=registries, bus=bus)
             yield {
                 "declared": Declared(bus, wanted).run,
-                "consume": bus.worker("registry-scanner", on_group, parallel=16),
+                "consume": bus.worker("registry-scanner", on_group, parallel=SCANS_AT_ONCE),
                 "tick": ticker(bus, due),
             }
 

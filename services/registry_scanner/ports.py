@@ -11,12 +11,15 @@ class UnreadableError(PermanentError):
     """A registry answered, but not with what was asked for; asking again at once won't help."""
 
 
+class MissingError(UnreadableError):
+    """The registry does not have it (yet)."""
+
+
 class Registries(Protocol):
     """The registries, by canonical image repository."""
 
-    @property
-    def requests(self) -> int:
-        """How many requests were made so far."""
+    def requests(self, image: str) -> int:
+        """Return how many requests were made for *image* so far."""
 
     async def tags(self, image: str) -> Sequence[str]:
         """
@@ -30,4 +33,9 @@ class Registries(Protocol):
     async def candidates(
         self, image: str, tags: Sequence[str], created: Collection[str]
     ) -> Sequence[Candidate]:
-        """Return *tags*, those in *created* with their creation time where that can be had."""
+        """
+        Return *tags*, those in *created* with their creation time where that can be had.
+
+        Raises:
+            TemporaryError: as above; what was read until then is kept for the next try.
+        """

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from shared.config.model import Config, Registry
+from shared.images import ImageRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,7 @@ class Settings:
 
     syncs: frozenset[str]
     registries: Mapping[str, Registry]
-    """What is special about a host."""
+    """What is special about a registry, by its canonical domain."""
     interval: float
     timeout: float
     concurrency: int
@@ -25,9 +26,14 @@ class Settings:
         """Take our slice."""
         return cls(
             syncs=frozenset(sync.name for sync in config.syncs),
-            registries={registry.host: registry for registry in config.registries},
+            registries={_domain(registry.host): registry for registry in config.registries},
             interval=config.automation.interval,
             timeout=config.automation.registry_timeout,
             concurrency=config.automation.registry_concurrency,
             state_dir=config.state_dir / "registry-scanner",
         )
+
+
+def _domain(host: str) -> str:
+    """Return the one name of a registry; Docker Hub has several."""
+    return ImageRef(domain=host, path="any").canonical_domain

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from services.registry_scanner.domain.wanted import Use
 from shared.contract import ImagesFound
-from shared.images import Candidate, choose
+from shared.images import Candidate, Choice, ImageRef, TagPolicy, choose
 
 
 def needing_created(tags: Iterable[str], uses: Sequence[Use]) -> frozenset[str]:
@@ -20,8 +20,13 @@ def needing_created(tags: Iterable[str], uses: Sequence[Use]) -> frozenset[str]:
 def found(tags: Sequence[Candidate], uses: Iterable[Use]) -> list[ImagesFound]:
     """Return an update for every container whose policy prefers another tag."""
     updates = []
+    choices: dict[tuple[TagPolicy, ImageRef], Choice] = {}
     for use in uses:
-        choice = choose(tags, use.policy, use.current)
+        # Many containers have one image and one policy in common.
+        asked = use.policy, use.current
+        if asked not in choices:
+            choices[asked] = choose(tags, *asked)
+        choice = choices[asked]
         if choice.chosen is None:
             continue
         updates.append(

@@ -60,13 +60,16 @@ class FakeRegistries:
     """Has the tags that it is given, each a minute younger than the one before."""
 
     def __init__(self, *tags: str, error: Exception | None = None) -> None:
-        self.requests = 0
+        self.made = 0
         self.asked_created: set[str] = set()
         self._tags = tags
         self._error = error
 
+    def requests(self, _: str) -> int:
+        return self.made
+
     async def tags(self, _: str) -> Sequence[str]:
-        self.requests += 1
+        self.made += 1
         if self._error:
             raise self._error
         return self._tags
@@ -75,7 +78,7 @@ class FakeRegistries:
         self, _: str, tags: Sequence[str], created: Collection[str]
     ) -> Sequence[Candidate]:
         self.asked_created = set(created)
-        self.requests += 2 * len(created)
+        self.made += 2 * len(created)
         return [
             Candidate(tag=tag, created=START + timedelta(minutes=n) if tag in created else None)
             for n, tag in enumerate(tags)
@@ -135,7 +138,7 @@ async def test_with_automation_off_no_request_is_made(state: StateDeclared) -> N
     _, told = await scan(registries, wanted(state))
 
     assert told == []
-    assert registries.requests == 0
+    assert registries.made == 0
 
 
 async def test_a_persons_question_reads_an_image_that_is_not_automated() -> None:
