@@ -1,7 +1,8 @@
-"""Applies and deletes objects, stage by stage, several at a time; each ends with a result."""
+"""Applies objects, stage by stage, several at a time; each ends with a result of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -10,62 +11,106 @@ from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.plan import Wanted
+from services.cluster_applier.domain.refusal import is_final, sentence
 from services.cluster_applier.domain.stages import DEFINITIONS, staged
+from services.cluster_applier.domain.takeover import leaves_replicas, owns_replicas
 from services.cluster_applier.kube import Answer, Kube
+from services.cluster_applier.pace import Pace, pace
+from services.cluster_applier.sending import send
 from shared.bundle.format import Bundle
 from shared.contract import ObjectResult
-from shared.runtime.tasks import each
+from shared.runtime.errors import PermanentError
 
 logger = structlog.get_logger(__name__)
 
 ESTABLISHED = 10.0
 """Seconds that a new definition may take until its objects are served."""
+ENOUGH = 3
+"""So many of a kind in a row fail for a while; then the others are not tried in this round."""
 
-OnAnswer = Callable[[str, int, Drift | None], None]
-"""Told object id, version and, if there was, drift that came while it was being applied."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Whom a round asks, and tells, while it goes on."""
+
+    answered: Callable[[str, int, Drift | None], None]
+    """Told object id, version and, if there was, drift that came while it was being applied."""
+    still_ours: Callable[[], Awaitable[None]]
+    """Raises TemporaryError where another applier works on the same sync."""
+    gives: Callable[[str, str], Awaitable[bool]]
+    """Asked, with object id and owner, whether that sync declares the object no more."""
 
 
 class Applying:
     """One round of changes of one sync."""
 
     def __init__(
-        self, sync: str, kube: Kube, ledger: Ledger, *, concurrency: int, answered: OnAnswer
+        self,
+        sync: str,
+        kube: Kube,
+        ledger: Ledger,
+        bundle: Bundle,
+        known: Mapping[str, Applied],
+        *,
+        asking: Asking,
+        carried: Sequence[ObjectResult] = (),
     ) -> None:
-        self.results: list[ObjectResult] = []
+        self.results: list[ObjectResult] = list(carried)
+        self.held: list[ObjectResult] = []
+        """Of objects that were not even tried; told where there is anything else to tell."""
         self.applied: dict[str, Applied] = {}
-        self.deleted: set[str] = set()
+        self.refused: dict[str, tuple[str, str]] = {}
+        """By object id: digest and reason of what only a change of the object can help."""
+        self.unserved = False
+        """A kind was not where the server said that it is."""
+        self.unfinished = False
+        """Something failed that may work a little later."""
         self._sync = sync
         self._kube = kube
         self._ledger = ledger
-        self._concurrency = concurrency
-        self._answered = answered
+        self._bundle = bundle
+        self._known = known
+        self._asking = asking
+        self._pace: Pace | None = None
+        self._wanted: dict[str, Wanted] = {}
+        self._waiting: set[str] = set()
+        self._troubles: dict[tuple[str, str], int] = {}
 
     @property
     def failed(self) -> bool:
-        """Whether any object could not be changed."""
-        return any(result.action == "failed" for result in self.results)
+        """Whether any object is not as it is declared."""
+        return any(one.action == "failed" for one in (*self.results, *self.held))
 
     async def apply(
-        self, wanted: Iterable[Wanted], bundle: Bundle, known: dict[str, Applied]
+        self, wanted: Sequence[Wanted], at_once: int, unchanged: Iterable[Wanted] = ()
     ) -> None:
-        """Apply *wanted* in stages; a stage begins when the one before is done."""
-        for step, some in staged((one.id, one) for one in wanted):
-            # In the order of the bundle, so that each of its chunks is opened once.
-            ordered = sorted(some, key=lambda one: (one.entry.chunk, one.entry.offset))
-            await self._each(ordered, lambda one: self._one(one, bundle, known))
-            if step == DEFINITIONS:
-                await self._each(ordered, self._wait_established)
+        """
+        Apply *wanted* in stages; a stage begins when the one before is done.
 
-    async def delete(self, name: str, path: str, known: Applied) -> None:
-        """Delete an object, if it is still the one that we applied."""
-        self._ledger.release(name)
-        answer = await self._kube.delete(path, uid=known.uid)
-        if answer.ok or answer.status in {404, 409}:
-            self.deleted.add(name)
-        # 409: somebody made it anew since, so what is there is not ours to delete.
-        action = "deleted" if answer.ok else "skipped" if answer.status in {404, 409} else "failed"
-        message = "" if answer.ok else answer.reason
-        self.results.append(ObjectResult(id=name, action=action, message=message))
+        Of *unchanged* those are applied that drift meanwhile.
+        """
+        self._waiting = {str(one.id) for one in wanted}
+        self._wanted = {str(one.id): one for one in (*wanted, *unchanged)}
+        try:
+            async with pace(at_once, name=f"apply {self._sync}") as self._pace:
+                for step, some in staged((one.id, one) for one in wanted):
+                    # In the order of the bundle, so that each of its chunks is opened once.
+                    ordered = sorted(some, key=lambda one: (one.entry.chunk, one.entry.offset))
+                    needed = step <= DEFINITIONS
+                    await self._pace.each(ordered, self._one, all_=needed)
+                    if step == DEFINITIONS:
+                        new = [one for one in ordered if str(one.id) in self.applied]
+                        await self._pace.each(new, self._wait_established)
+        finally:
+            self._pace = None
+
+    def correct(self, name: str) -> bool:
+        """Put an object back beside the rest, if this round is about it; return whether it is."""
+        if self._pace is None or name not in self._wanted:
+            return False
+        if name not in self._waiting and not self._ledger.in_flight(name):
+            self._pace.at_once(self._one(self._wanted[name]))
+        return True
 
     def refuse_unknown(self, unknown: Iterable[Wanted]) -> None:
         """Note objects whose kind the cluster does not serve."""
@@ -73,55 +118,114 @@ class Applying:
             kind = f"{one.id.group or 'core'}/{one.entry.version} {one.id.kind}"
             self.refuse(one, f"the cluster serves no {kind}; tried again when it is defined")
 
-    async def _one(self, one: Wanted, bundle: Bundle, known: dict[str, Applied]) -> None:
-        name = str(one.id)
-        owner = self._ledger.owner(name)
-        if owner not in {None, self._sync}:
-            self.refuse(one, f"is declared by the sync {owner} already, which keeps it")
-            return
-        self._ledger.begin(name)
-        try:
-            answer = await self._kube.apply(one.path, bundle.object(one.entry))
-        except BaseException:
-            self._ledger.abandon(name)
-            raise
-        if not answer.ok:
-            self._ledger.abandon(name)
-            self.refuse(one, answer.reason)
-            return
-        self._note(one, answer, known.get(name))
-
-    def _note(self, one: Wanted, answer: Answer, before: Applied | None) -> None:
-        name, metadata = str(one.id), answer.body["metadata"]
-        fields, created = ours(metadata), answer.status == 201
-        version = number(metadata.get("resourceVersion"))
-        late = self._ledger.end(name, self._sync, fields, version)
-        self._answered(name, version, late)
-        self.applied[name] = Applied(
-            digest=one.entry.digest,
-            fields=fields,
-            uid=metadata.get("uid", ""),
-            created=created or (before.created if before else False),
-        )
-        action = "created" if created else "configured"
-        entry = one.entry
-        self.results.append(ObjectResult(id=name, action=action, file=entry.file, line=entry.line))
-
     def refuse(self, one: Wanted, reason: str) -> None:
         """Note that an object could not be applied."""
         entry = one.entry
-        logger.error(
-            "object not applied",
-            object=str(one.id),
-            file=entry.file,
-            line=entry.line,
-            reason=reason,
+        where = {"file": entry.file, "line": entry.line}
+        logger.error("object not applied", object=str(one.id), reason=reason, **where)
+        self.results.append(_result(one, "failed", reason))
+
+    def hold(self, one: Wanted, action: str, reason: str) -> None:
+        """Note an object that is not tried; that was told when it became so."""
+        self.held.append(_result(one, action, reason))
+
+    async def _one(self, one: Wanted) -> None:
+        name = str(one.id)
+        self._waiting.discard(name)
+        if not await self._is_mine(one):
+            return
+        kind = one.id.group, one.id.kind
+        if self._troubles.get(kind, 0) >= ENOUGH:
+            self.unfinished = True
+            self.hold(one, "failed", f"not tried: other objects of kind {one.id.kind} failed")
+            return
+        await self._asking.still_ours()
+        self._ledger.begin(name)
+        try:
+            answer = await self._send(one)
+        except PermanentError as error:
+            self.refuse(one, str(error))
+        except BaseException:
+            self._doubt(name)
+            raise
+        else:
+            await self._settle(one, answer)
+        finally:
+            self._ledger.abandon(name)
+
+    async def _is_mine(self, one: Wanted) -> bool:
+        name = str(one.id)
+        if self._ledger.ignored(name):
+            self.hold(one, "skipped", "it is annotated in the cluster to be ignored")
+            return False
+        owner = self._ledger.owner(name)
+        if owner in {None, self._sync}:
+            return True
+        if await self._asking.gives(name, str(owner)):
+            self._ledger.take(name, self._sync)
+            return True
+        self.refuse(one, f"is declared by the sync {owner} already, which keeps it")
+        return False
+
+    async def _send(self, one: Wanted) -> Answer | None:
+        name, body, ledger = str(one.id), self._bundle.object(one.entry), self._ledger
+        before = self._known.get(name)
+        leave = leaves_replicas(one.id.kind, body)
+        return await send(
+            self._kube,
+            one.path,
+            body,
+            first=before is None or not before.uid,
+            leave=leave,
+            scales=leave and ((before is not None and before.replicas) or ledger.scales(name)),
         )
-        self.results.append(
-            ObjectResult(
-                id=str(one.id), action="failed", message=reason, file=entry.file, line=entry.line
+
+    async def _settle(self, one: Wanted, answer: Answer | None) -> None:
+        kind = one.id.group, one.id.kind
+        if answer is None:
+            self.results.append(
+                _result(one, "skipped", "it is annotated in the cluster to be ignored")
             )
+            return
+        if answer.passing:
+            self.unfinished = True
+            self._troubles[kind] = self._troubles.get(kind, 0) + 1
+            self._doubt(str(one.id))
+            self.refuse(one, sentence(one.id.kind, answer.status, answer.reason, answer.body))
+            await self._kube.alive()
+            return
+        self._troubles.pop(kind, None)
+        metadata = answer.body.get("metadata") if isinstance(answer.body, Mapping) else None
+        if answer.ok and isinstance(metadata, Mapping):
+            self._note(one, metadata, created=answer.status == 201)
+            return
+        reason = sentence(one.id.kind, answer.status, answer.reason, answer.body)
+        if answer.names_nothing:
+            self.unserved = self.unfinished = True
+        if is_final(answer.status, answer.reason):
+            self.refused[str(one.id)] = one.entry.digest, reason
+        self.refuse(one, reason)
+
+    def _note(self, one: Wanted, metadata: Mapping[str, object], *, created: bool) -> None:
+        name = str(one.id)
+        before, fields = self._known.get(name), ours(metadata)
+        version = number(metadata.get("resourceVersion"))
+        late = self._ledger.end(name, self._sync, fields, version)
+        self._asking.answered(name, version, late)
+        self.applied[name] = Applied(
+            digest=one.entry.digest,
+            fields=fields,
+            uid=str(metadata.get("uid", "")),
+            created=created or (before.created if before else False),
+            replicas=owns_replicas(metadata),
         )
+        self.results.append(_result(one, "created" if created else "configured"))
+
+    def _doubt(self, name: str) -> None:
+        """Remember that what was sent may have been done, or not."""
+        before = self._known.get(name)
+        if before is not None:
+            self.applied[name] = before.unsure
 
     async def _wait_established(self, one: Wanted) -> None:
         try:
@@ -131,10 +235,12 @@ class Applying:
         except TimeoutError:
             logger.warning("definition not established", object=str(one.id))
 
-    async def _each(
-        self, items: Sequence[Wanted], work: Callable[[Wanted], Awaitable[None]]
-    ) -> None:
-        await each(items, work, at_once=self._concurrency, name=f"apply {self._sync}")
+
+def _result(one: Wanted, action: str, message: str = "") -> ObjectResult:
+    entry = one.entry
+    return ObjectResult(
+        id=str(one.id), action=action, message=message, file=entry.file, line=entry.line
+    )
 
 
 def _established(answer: Answer) -> bool:

@@ -48,12 +48,15 @@ class Discovery:
         self._kube = kube
         self._known: dict[tuple[str, str, str], Resource] = {}
         self._looked = float("-inf")
+        self.generation = 0
+        """Of what is known; a higher one may place objects elsewhere."""
+        self._expired = False
         self._one_at_a_time = asyncio.Lock()
 
     async def find(self, named: ObjectId, version: str) -> Resource | None:
         """Return how a kind is served; None where it is not, as far as we know."""
         key = named.group, version, named.kind
-        if key not in self._known:
+        if self._expired or key not in self._known:
             await self._refresh()
         return self._known.get(key)
 
@@ -66,6 +69,18 @@ class Discovery:
             if not refreshed:
                 await self._refresh()
         return None
+
+    def all(self) -> list[Resource]:
+        """Return every kind that is served, each in the version that the server prefers."""
+        found: dict[tuple[str, str], Resource] = {}
+        for one in self._known.values():
+            found.setdefault(one.key, one)
+        return list(found.values())
+
+    def expire(self) -> None:
+        """Look anew whatever is asked for next: something was not where it should be."""
+        self._looked, self._expired = float("-inf"), True
+        self.generation += 1
 
     def forget(self) -> None:
         """Look anew at the next kind that is not known: definitions have come."""
@@ -84,7 +99,8 @@ class Discovery:
                 async for one in self._resources(root, answer.body):
                     found.setdefault((one.group, one.version, one.kind), one)
             self._known = found
-            self._looked = now
+            self._looked, self._expired = now, False
+            self.generation += 1
 
     async def _resources(self, root: str, body: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """Yield what is served; of a group that can't be asked now, what it served before."""

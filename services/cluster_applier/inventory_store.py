@@ -1,14 +1,36 @@
 """Keeps inventories in the cluster that they describe, one ConfigMap a sync."""
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from services.cluster_applier.domain.inventory import Inventory, decoded
-from services.cluster_applier.kube import Kube
+from services.cluster_applier.kube import METADATA, Kube
 from shared.runtime.errors import PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
+
+LARGEST = 1_000_000
+"""Bytes that a ConfigMap may hold, with some room: the API server takes 1 MiB."""
+FRESH = 30.0
+"""Seconds for which what a list told of another sync's inventory is good enough."""
+CONFIRMED = 2.0
+"""Seconds after which it is asked again whether an inventory is still as we know it."""
+_MARK = "app.kubernetes.io/managed-by"
+_PREFIX = "flux-inventory-"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """What we know of one ConfigMap."""
+
+    version: str
+    """Empty where there is none."""
+    at: float
+    """When that was so, on the loop's clock."""
 
 
 class InventoryStore:
@@ -17,23 +39,54 @@ class InventoryStore:
     def __init__(self, kube: Kube, namespace: str) -> None:
         self._kube = kube
         self._namespace = namespace
-        self._versions: dict[str, str] = {}
+        self._known: dict[str, _Known] = {}
+        self._listed: dict[str, Inventory] | None = None
+        self._listed_at = float("-inf")
+        self._one_at_a_time = asyncio.Lock()
+
+    async def all(self) -> list[Inventory]:
+        """Return every inventory, once: one request for many syncs. Then, nothing."""
+        async with self._one_at_a_time:
+            if self._listed is not None:
+                return []
+            selector = f"{_MARK}=flux"
+            answer = await self._kube.get(self._collection(), labelSelector=selector)
+            self._listed, self._listed_at = {}, _now()
+            if answer.ok:  # where it may not be listed, each is read by itself
+                for item in answer.body.get("items") or ():
+                    await self._take(item)
+            return list(self._listed.values())
 
     async def load(self, sync: str) -> Inventory:
         """Return what was applied; nothing where nothing is known."""
+        listed = (self._listed or {}).pop(sync, None)
+        if listed is not None and _now() - self._listed_at < FRESH:
+            return listed
         answer = await self._kube.get(self._path(sync))
         if answer.status == 404:
-            self._versions.pop(sync, None)
+            self._known[sync] = _Known(version="", at=_now())
             return Inventory(sync=sync)
         if not answer.ok:
             raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
-        self._versions[sync] = answer.body["metadata"]["resourceVersion"]
-        try:
-            return decoded(answer.body.get("data") or {})
-        except ValueError as error:
-            # Everything is applied again and nothing deleted: what it held is not known any more.
-            logger.error("inventory unreadable, begun anew", sync=sync, reason=str(error))  # noqa: TRY400 - no bug of ours
-            return Inventory(sync=sync)
+        return await self._read(sync, answer.body)
+
+    async def confirm(self, sync: str) -> None:
+        """
+        Return if nobody else wrote the inventory since we read it; asked every now and then.
+
+        Raises:
+            TemporaryError: somebody did, so we are not the only one who applies.
+        """
+        known = self._known.get(sync)
+        if known is None or _now() - known.at < CONFIRMED:
+            return
+        known.at = _now()
+        answer = await self._kube.get(self._path(sync), accept=METADATA)
+        if not answer.ok and answer.status != 404:
+            raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
+        version = answer.body["metadata"]["resourceVersion"] if answer.ok else ""
+        if version != known.version:
+            raise _written(sync)
 
     async def save(self, inventory: Inventory) -> None:
         """
@@ -41,11 +94,14 @@ class InventoryStore:
 
         Raises:
             TemporaryError: somebody did; read it again.
+            PermanentError: it can't be kept; the sentence says why.
         """
         sync = inventory.sync
-        version = self._versions.get(sync)
-        body = self._object(inventory, version)
-        if version is None:
+        data = await asyncio.to_thread(inventory.encoded)
+        _check_size(inventory, data)
+        known = self._known.get(sync)
+        body = self._object(sync, data, known.version if known else "")
+        if known is None or not known.version:
             answer = await self._kube.create(self._collection(), body)
             if answer.status == 404:
                 await self._make_namespace()
@@ -53,12 +109,26 @@ class InventoryStore:
         else:
             answer = await self._kube.replace(self._path(sync), body)
         if answer.status in {404, 409}:
-            raise TemporaryError(
-                f"inventory of {sync}", "another applier wrote it; what it wrote is read again"
-            )
+            raise _written(sync)
         if not answer.ok:
             raise PermanentError(f"the inventory of {sync} can't be written: {answer.reason}")
-        self._versions[sync] = answer.body["metadata"]["resourceVersion"]
+        self._known[sync] = _Known(version=answer.body["metadata"]["resourceVersion"], at=_now())
+
+    async def _take(self, item: Any) -> None:
+        name = str(item["metadata"]["name"])
+        if name.startswith(_PREFIX) and self._listed is not None:
+            sync = name.removeprefix(_PREFIX)
+            self._listed[sync] = await self._read(sync, item)
+
+    async def _read(self, sync: str, body: Any) -> Inventory:
+        self._known[sync] = _Known(version=body["metadata"]["resourceVersion"], at=_now())
+        try:
+            found = await asyncio.to_thread(decoded, body.get("data") or {})
+        except ValueError as error:
+            # Everything is applied again and nothing deleted: what it held is not known any more.
+            logger.error("inventory unreadable, begun anew", sync=sync, reason=str(error))  # noqa: TRY400 - no bug of ours
+            return Inventory(sync=sync)
+        return found if found.sync == sync else Inventory(sync=sync)
 
     async def _make_namespace(self) -> None:
         namespace = {"metadata": {"name": self._namespace}}
@@ -68,23 +138,37 @@ class InventoryStore:
                 f"the namespace {self._namespace} for inventories can't be made: {answer.reason}"
             )
 
-    def _object(self, inventory: Inventory, version: str | None) -> Any:
+    def _object(self, sync: str, data: Mapping[str, str], version: str) -> Any:
         metadata: dict[str, Any] = {
-            "name": f"flux-inventory-{inventory.sync}",
+            "name": f"{_PREFIX}{sync}",
             "namespace": self._namespace,
-            "labels": {"app.kubernetes.io/managed-by": "flux"},
+            "labels": {_MARK: "flux"},
         }
-        if version is not None:
+        if version:
             metadata["resourceVersion"] = version
-        return {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": metadata,
-            "data": dict(inventory.encoded()),
-        }
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
 
     def _collection(self) -> str:
         return f"/api/v1/namespaces/{self._namespace}/configmaps"
 
     def _path(self, sync: str) -> str:
-        return f"{self._collection()}/flux-inventory-{sync}"
+        return f"{self._collection()}/{_PREFIX}{sync}"
+
+
+def _check_size(inventory: Inventory, data: Mapping[str, str]) -> None:
+    size = sum(map(len, data.values()))
+    if size > LARGEST:
+        raise PermanentError(
+            f"the inventory of {inventory.sync} has {len(inventory.objects)} objects and {size}"
+            f" bytes, and a ConfigMap holds {LARGEST}: divide the sync into several by git.paths"
+        )
+
+
+def _written(sync: str) -> TemporaryError:
+    return TemporaryError(
+        f"inventory of {sync}", "another applier wrote it; what it wrote is read again"
+    )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -52,6 +52,12 @@ class Answer:
         return self.status == 429
 
     @property
+    def names_nothing(self) -> bool:
+        """Whether there is no such path at all, rather than no such object."""
+        details = self.body.get("details") if isinstance(self.body, Mapping) else None
+        return self.status == 404 and not (details or {}).get("kind")
+
+    @property
     def passing(self) -> bool:
         """Whether the same request may succeed later, though nobody changes it."""
         # A 500 may be an object's own fault: that never ends.

@@ -1,7 +1,7 @@
 """Tells how workloads do, when it changes; many changes of a moment are one."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.cluster_applier.domain.ledger import Ledger
@@ -25,19 +25,20 @@ class Live:
         self._ledger = ledger
         self._bus = bus
         self._now: dict[str, WorkloadChanged] = {}
+        """By object id; whose it is, is looked up when it is told."""
         self._told: dict[str, WorkloadChanged] = {}
+        self._new: set[str] = set()
         self._changed = asyncio.Event()
 
     def see(self, named: ObjectId, value: Mapping[str, Any] | None) -> None:
         """Take in a workload as a watch shows it."""
         name = str(named.workload)
         if value is None:
-            gone = WorkloadChanged(sync="", target=self._target, id=name, status="gone")
-            self._now[name] = gone
+            now = WorkloadChanged(sync="", target=self._target, id=name, status="gone")
         else:
             seen = rollout(value)
-            self._now[name] = WorkloadChanged(
-                sync=self._ledger.owner(str(named)) or "",
+            now = WorkloadChanged(
+                sync="",
                 target=self._target,
                 id=name,
                 containers=images(value),
@@ -45,6 +46,17 @@ class Live:
                 rollout=seen,
                 labels=value["metadata"].get("labels") or {},
             )
+        self._now[str(named)] = now
+        self._look(str(named))
+
+    def owned(self, names: Iterable[str]) -> None:
+        """Tell those of *names* again of which it was not known whose they are."""
+        for name in names:
+            if name in self._now:
+                self._look(name)
+
+    def _look(self, name: str) -> None:
+        self._new.add(name)
         self._changed.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -67,15 +79,26 @@ class Live:
                     await self._changed.wait()
             except TimeoutError:
                 self._told.clear()
+                self._new |= self._now.keys()
                 again = loop.time() + AGAIN
             await asyncio.sleep(MOMENT)
             self._changed.clear()
             await self._tell()
 
     async def _tell(self) -> None:
-        news = {name: one for name, one in self._now.items() if self._told.get(name) != one}
-        await self._bus.publish(*(Draft(message=one) for one in news.values()))
+        looked, self._new = self._new, set()
+        now = {name: self._owned(name) for name in looked if name in self._now}
+        news = {name: one for name, one in now.items() if self._told.get(name) != one}
+        try:
+            await self._bus.publish(*(Draft(message=one) for one in news.values()))
+        except BaseException:
+            self._new |= looked
+            raise
         self._told |= news
         for name, one in news.items():
-            if one.status == "gone" and self._now.get(name) is one:
+            if one.status == "gone" and self._now[name].status == "gone":
                 del self._now[name], self._told[name]
+
+    def _owned(self, name: str) -> WorkloadChanged:
+        owner = self._ledger.owner(name) or ""
+        return self._now[name].model_copy(update={"sync": owner})

@@ -24,7 +24,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
     syncs: dict[str, Sync] = {}
 
     def drift(sync: str, name: str, what: Drift) -> None:
-        syncs[sync].see_drift(name, what)
+        syncs[sync].drifting.see(name, what)
 
     def due() -> Iterable[tuple[Draft, float]]:
         for sync in settings.syncs:
@@ -44,7 +44,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
         }
         workers |= {f"watch {name}": one.watches.run for name, one in targets.items()}
         workers |= {f"live {name}": one.live.run for name, one in targets.items()}
-        workers |= {f"drift {name}": one.run for name, one in syncs.items()}
+        workers |= {f"drift {name}": one.drifting.run for name, one in syncs.items()}
         yield workers
 
 

@@ -18,6 +18,14 @@ class Placed:
     """Of kinds that the cluster does not serve, or not yet; without a path."""
     resources: frozenset[Resource]
 
+    def joined(self, late: "Placed") -> "Placed":
+        """Return the same with what was placed *late*, of what was unknown."""
+        return Placed(
+            known=(*self.known, *late.known),
+            unknown=late.unknown,
+            resources=self.resources | late.resources,
+        )
+
 
 async def placed(bundle: Bundle, discovery: Discovery) -> Placed:
     """Return where every object of *bundle* is."""
@@ -29,12 +37,6 @@ async def placed_late(bundle: Bundle, unknown: Iterable[Wanted], discovery: Disc
     discovery.forget()
     entries = (one.entry for one in unknown)
     return await _place(entries, bundle.header.default_namespace, discovery)
-
-
-async def path(named: ObjectId, discovery: Discovery) -> str | None:
-    """Return the path of an object, in whichever version its kind is served."""
-    resource = await discovery.preferred(named.group, named.kind)
-    return resource.path(named.namespace, named.name) if resource else None
 
 
 async def resources(names: Iterable[str], discovery: Discovery) -> set[Resource]:

@@ -6,19 +6,21 @@ none is ever forgotten; at the end with what became of all.
 """
 
 import asyncio
-from dataclasses import dataclass
 
 import structlog
 from prometheus_client import Counter, Histogram
 
 from services.cluster_applier import placing
-from services.cluster_applier.apply import Applying
+from services.cluster_applier.apply import Applying, Asking
 from services.cluster_applier.domain import telling
 from services.cluster_applier.domain.asked import Asked
-from services.cluster_applier.domain.drift import Drift, Drifts
 from services.cluster_applier.domain.fence import Verdict, judge
 from services.cluster_applier.domain.inventory import Applied, Inventory
 from services.cluster_applier.domain.plan import Plan, obsolete, plan, reason_to_keep
+from services.cluster_applier.domain.pruning import is_flux_own
+from services.cluster_applier.drifting import Drifting
+from services.cluster_applier.placing import Placed
+from services.cluster_applier.prune import Pruning
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
 from shared.bundle.format import Bundle
@@ -27,13 +29,12 @@ from shared.bus.port import Bus
 from shared.contract import (
     Draft,
     Message,
+    ObjectResult,
     PollRequested,
     SyncCompleted,
     SyncFailed,
     SyncRequested,
 )
-from shared.manifests import ObjectId
-from shared.runtime.lifecycle import unless_stopped
 
 logger = structlog.get_logger(__name__)
 
@@ -41,43 +42,24 @@ OBJECTS = Counter("flux_cluster_applier_objects_total", "Objects by what was don
 SECONDS = Histogram("flux_cluster_applier_sync_seconds", "Time to make a sync true")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Applied:
-    """What a bundle declares here, and how much of it was so already."""
-
-    declared: frozenset[str]
-    unchanged: int
-
-
 class Sync:
     """Implements `ports.Syncing` for one sync."""
 
     def __init__(self, settings: SyncSettings, target: Target, bus: Bus) -> None:
+        self.drifting = Drifting(settings.name, settings.target, bus)
         self._settings = settings
         self._target = target
         self._bus = bus
         self._shelf = Shelf(bus, settings.target, settings.name)
         self._inventory: Inventory | None = None
-        self._drifts = Drifts()
-        self._told: list[Message] = []
-        """Corrections that wait to be told with the end of this look."""
         self._doubted = ""
         """The digest of a bundle that may be an old one: a poll was asked for to confirm it."""
-        self._signalled: asyncio.Event = asyncio.Event()
-
-    def see_drift(self, name: str, drift: Drift) -> None:
-        """Note that an object differs; `run` asks for it to be put back."""
-        if self._drifts.see(name, drift):
-            self._signalled.set()
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Ask on the bus for what drifted, until *stop*: one mechanism applies, and serially."""
-        while not stop.is_set():
-            async with unless_stopped(stop):
-                await self._signalled.wait()
-            if self._signalled.is_set():
-                self._signalled.clear()
-                await self._ask_again(tuple(self._drifts.pending))
+        self._refused: dict[str, tuple[str, str]] = {}
+        """By object id: digest and reason of what the API server will never take."""
+        self._carried: list[ObjectResult] = []
+        """What was done in a round that did not end, to be told with the next one."""
+        self._placed: tuple[tuple[str, int], Placed] | None = None
+        target.siblings.join(settings.name, self._shelf)
 
     async def reconcile(self, asked: Asked) -> tuple[Message, ...]:
         """Apply what differs; return what is to be told."""
@@ -93,16 +75,25 @@ class Sync:
             return ()
         is_new = bundle.header.revision != inventory.revision
         if asked.person or is_new:
-            self._drifts.forgive()
+            self.drifting.drifts.forgive()
+        if asked.person:
+            self._refused.clear()
         if asked.tick:
-            await self._target.watches.compare()
-        applying = self._applying()
-        applied = await self._apply(bundle, inventory, applying)
-        kept = await self._prune(bundle, inventory, applying, applied.declared, verdict)
-        await self._keep(bundle, inventory, applying)
-        told, self._told = self._told, []
-        if is_new or applying.results or asked.person:
-            done = self._completed(bundle, applying, applied.unchanged, kept)
+            await self._target.watches.compare(**({"at_most": 0.0} if asked.person else {}))
+        applying = self._applying(bundle, inventory)
+        found, unchanged = await self._apply(bundle, inventory, applying)
+        pruning = self._pruning()
+        gone = obsolete(self._inventory or inventory, _ids(found), bundle.header.skipped)
+        kept = self._reason_to_keep(bundle, applying, verdict) if gone else ""
+        if gone and not kept:
+            kept = await self._prune(bundle, applying, pruning, gone)
+        if kept:
+            logger.warning("not pruned", sync=bundle.header.sync, reason=kept, objects=len(gone))
+        await self._keep(bundle, inventory, applying, pruning)
+        self._end(applying, pruning, _ids(found))
+        told, self.drifting.told = self.drifting.told, []
+        if is_new or applying.results or pruning.results or asked.person:
+            done = self._completed(bundle, applying, pruning, unchanged, kept)
             spent = {
                 "seconds": loop.time() - begin,
                 "requests": self._target.kube.requests - requests,
@@ -124,19 +115,36 @@ class Sync:
 
     async def _known(self) -> Inventory:
         if self._inventory is None:
-            self._inventory = await self._target.inventories.load(self._settings.name)
-            self._target.ledger.claim(self._inventory)
+            self._inventory = await self._target.known(self._settings.name)
             kinds = await placing.resources(self._inventory.objects, self._target.discovery)
             self._target.watches.ensure(kinds)
         return self._inventory
 
-    def _applying(self) -> Applying:
+    def _applying(self, bundle: Bundle, inventory: Inventory) -> Applying:
+        async def still_ours() -> None:
+            await self._target.inventories.confirm(self._settings.name)
+
+        async def gives(name: str, owner: str) -> bool:
+            return not await self._target.siblings.declares(owner, name, bundle.header)
+
+        answered = self.drifting.answered
         return Applying(
             self._settings.name,
             self._target.kube,
             self._target.ledger,
-            concurrency=self._target.settings.concurrency,
-            answered=self._answered,
+            bundle,
+            inventory.objects,
+            asking=Asking(answered=answered, still_ours=still_ours, gives=gives),
+            carried=self._carried,
+        )
+
+    def _pruning(self) -> Pruning:
+        return Pruning(
+            self._target.kube,
+            self._target.discovery,
+            self._target.ledger,
+            at_once=self._target.settings.concurrency,
+            namespace=self._target.settings.namespace,
         )
 
     async def _verdict(self, bundle: Bundle, inventory: Inventory, asked: Asked) -> Verdict:
@@ -157,26 +165,56 @@ class Sync:
             return self._shelf.last
         return await self._shelf.newest(asked.digest)
 
-    async def _apply(self, bundle: Bundle, inventory: Inventory, applying: Applying) -> _Applied:
+    async def _apply(
+        self, bundle: Bundle, inventory: Inventory, applying: Applying
+    ) -> tuple[Placed, int]:
         """Apply what differs, new kinds last; what was done is remembered whatever ends us."""
-        discovery = self._target.discovery
-        found = await placing.placed(bundle, discovery)
+        found = await self._place(bundle)
         self._target.watches.ensure(set(found.resources))
-        todo = plan(found.known, inventory, self._drifts.pending.keys())
+        todo = self._todo(found, inventory, applying)
         await self._announce(inventory, todo)
-        known = dict(inventory.objects)
+        at_once = self._target.settings.concurrency
+        self.drifting.at_once = applying.correct
         try:
-            await applying.apply(todo.apply, bundle, known)
+            await applying.apply(todo.apply, at_once, unchanged=found.known)
             if found.unknown:
-                late = await placing.placed_late(bundle, found.unknown, discovery)
-                new = plan(late.known, inventory, self._drifts.pending.keys())
-                await applying.apply(new.apply, bundle, known)
+                late = await placing.placed_late(bundle, found.unknown, self._target.discovery)
+                self._target.watches.ensure(set(late.resources))
+                new = self._todo(late, inventory, applying)
+                await self._announce(self._inventory or inventory, new)
+                await applying.apply(new.apply, at_once)
                 applying.refuse_unknown(late.unknown)
+                found = found.joined(late)
         except BaseException:
-            self._inventory = self._merged(self._inventory or inventory, applying)
+            self._remember(applying)
             raise
-        declared = frozenset(str(one.id) for one in (*found.known, *found.unknown))
-        return _Applied(declared=declared, unchanged=todo.unchanged)
+        finally:
+            self.drifting.at_once = lambda _: False
+        self._carried = []
+        return found, todo.unchanged
+
+    async def _place(self, bundle: Bundle) -> Placed:
+        discovery = self._target.discovery
+        key = bundle.digest, discovery.generation
+        if self._placed is None or self._placed[0] != key or self._placed[1].unknown:
+            found = await placing.placed(bundle, discovery)
+            self._placed = (bundle.digest, discovery.generation), found
+        return self._placed[1]
+
+    def _todo(self, found: Placed, inventory: Inventory, applying: Applying) -> Plan:
+        """Return what to apply, without what is Flux's own or was refused for ever."""
+        pending = self.drifting.drifts.pending
+        todo = plan(found.known, inventory, pending.keys())
+        apply = []
+        for one in todo.apply:
+            digest, reason = self._refused.get(str(one.id), ("", ""))
+            if is_flux_own(one.id, self._target.settings.namespace) and one.id.kind == "ConfigMap":
+                applying.hold(one, "failed", "Flux keeps an inventory under this name; rename it")
+            elif digest == one.entry.digest and str(one.id) not in pending:
+                applying.hold(one, "failed", reason)
+            else:
+                apply.append(one)
+        return Plan(apply=tuple(apply), unchanged=todo.unchanged)
 
     async def _announce(self, inventory: Inventory, todo: Plan) -> None:
         """Write down what is new before it is applied: a crash must not make us forget it."""
@@ -185,24 +223,32 @@ class Sync:
             await self._save(inventory.model_copy(update={"objects": {**inventory.objects, **new}}))
 
     async def _prune(
-        self,
-        bundle: Bundle,
-        inventory: Inventory,
-        applying: Applying,
-        declared: frozenset[str],
-        verdict: Verdict,
+        self, bundle: Bundle, applying: Applying, pruning: Pruning, gone: list[tuple[str, Applied]]
     ) -> str:
-        """Delete what is declared no more; return why not, if not."""
-        gone = obsolete(self._inventory or inventory, declared, bundle.header.skipped)
-        reason = "" if not gone else self._reason_to_keep(bundle, applying, verdict)
-        if reason:
-            logger.warning("not pruned", sync=self._settings.name, reason=reason, objects=len(gone))
-            return reason
-        for name, applied in gone:
-            where = await placing.path(ObjectId.parse(name), self._target.discovery)
-            if where:
-                await applying.delete(name, where, applied)
+        """Delete what is *gone* from git; return why not, if not."""
+        siblings = self._target.siblings
+        moved, late = await siblings.wanting(bundle.header, [name for name, _ in gone])
+        if late:
+            pruning.unfinished = True
+            return f"the sync {late} was not read at this revision yet; objects may move there"
+        try:
+            await self._target.inventories.confirm(self._settings.name)
+            pruning.give(moved)
+            await pruning.delete((name, one) for name, one in gone if name not in moved)
+        except BaseException:
+            self._remember(applying, pruning)
+            raise
+        for sync in set(moved.values()):
+            await self._bus.publish(Draft(message=SyncRequested(sync=sync, reason="again")))
         return ""
+
+    def _remember(self, applying: Applying, pruning: Pruning | None = None) -> None:
+        """Keep what was done so far, though the round does not end."""
+        done = [*applying.results, *(pruning.results if pruning else ())]
+        self._carried = [one for one in done if one.action != "failed"]
+        if self._inventory is not None:
+            gone = pruning.forgotten if pruning else set()
+            self._inventory = self._merged(self._inventory, applying, gone)
 
     def _reason_to_keep(self, bundle: Bundle, applying: Applying, verdict: Verdict) -> str:
         return reason_to_keep(
@@ -213,10 +259,13 @@ class Sync:
             declared=len(bundle.header.index),
         )
 
-    async def _keep(self, bundle: Bundle, inventory: Inventory, applying: Applying) -> None:
+    async def _keep(
+        self, bundle: Bundle, inventory: Inventory, applying: Applying, pruning: Pruning
+    ) -> None:
         """Write the inventory, last of all, if it says anything new."""
         header = bundle.header
-        merged = self._merged(self._inventory or inventory, applying).model_copy(
+        known = self._merged(self._inventory or inventory, applying, pruning.forgotten)
+        merged = known.model_copy(
             update={
                 "repository": header.repository,
                 "revision": header.revision,
@@ -227,9 +276,9 @@ class Sync:
         if merged != self._inventory:
             await self._save(merged)
 
-    def _merged(self, inventory: Inventory, applying: Applying) -> Inventory:
+    def _merged(self, inventory: Inventory, applying: Applying, gone: set[str]) -> Inventory:
         objects = {**inventory.objects, **applying.applied}
-        for name in applying.deleted:
+        for name in gone:
             objects.pop(name, None)
         return inventory.model_copy(update={"objects": objects})
 
@@ -241,29 +290,22 @@ class Sync:
             raise
         self._inventory = inventory
 
-    def _answered(self, name: str, version: int, late: Drift | None) -> None:
-        """Note what applying an object put right, and what came after it."""
-        now = asyncio.get_running_loop().time()
-        corrected = self._drifts.correct(name, version, now)
-        if corrected:
-            drift, contested = corrected
-            self._told += telling.corrected(
-                self._settings.name,
-                self._settings.target,
-                name,
-                drift,
-                contested=contested,
-                now=now,
-            )
-            tell = logger.error if contested else logger.info
-            tell("drift corrected", object=name, what=drift.what, manager=drift.manager)
-        if late:
-            self.see_drift(name, late)
+    def _end(self, applying: Applying, pruning: Pruning, declared: frozenset[str]) -> None:
+        """Note what is not to be put back, and what is to be tried again soon."""
+        self._refused |= applying.refused
+        if applying.unserved:
+            self._target.discovery.expire()
+        self._target.live.owned(applying.applied)
+        left = {one.id for one in applying.held} | applying.refused.keys()
+        left |= {name for name in self.drifting.drifts.pending if name not in declared}
+        unfinished = applying.unfinished or pruning.unfinished
+        self.drifting.ended(left, unfinished=unfinished)
 
     def _completed(
-        self, bundle: Bundle, applying: Applying, unchanged: int, kept: str
+        self, bundle: Bundle, applying: Applying, pruning: Pruning, unchanged: int, kept: str
     ) -> SyncCompleted:
-        done = telling.completed(bundle.header, applying.results, unchanged=unchanged, kept=kept)
+        results = [*applying.results, *applying.held, *pruning.results, *pruning.kept]
+        done = telling.completed(bundle.header, results, unchanged=unchanged, kept=kept)
         for action, count in done.counts.items():
             OBJECTS.labels(action).inc(count)
         logger.info("applied", sync=done.sync, revision=done.revision[:12], **done.counts)
@@ -275,6 +317,6 @@ class Sync:
         signal = PollRequested(repository=self._settings.repository, reason="again")
         await self._bus.publish(Draft(message=signal))
 
-    async def _ask_again(self, objects: tuple[str, ...]) -> None:
-        signal = SyncRequested(sync=self._settings.name, reason="drift", objects=objects)
-        await self._bus.publish(Draft(message=signal))
+
+def _ids(found: Placed) -> frozenset[str]:
+    return frozenset(str(one.id) for one in (*found.known, *found.unknown))

@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from services.cluster_applier.discovery import Discovery, Resource
+from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.status import KINDS
 from services.cluster_applier.inventory_store import InventoryStore
 from services.cluster_applier.kube import Kube, kube
 from services.cluster_applier.live import Live
+from services.cluster_applier.siblings import Siblings
 from services.cluster_applier.watch import OnDrift, Watches
 from shared.bus.port import Bus
 from shared.config.model import Target as Settings
@@ -28,6 +30,18 @@ class Target:
     ledger: Ledger
     watches: Watches
     live: Live
+    siblings: Siblings
+
+    async def known(self, sync: str) -> Inventory:
+        """Return what was applied; of all syncs of the target it is claimed before anything is."""
+        for inventory in await self.inventories.all():
+            if inventory.sync in self.siblings:
+                self.ledger.claim(inventory)
+                self.live.owned(inventory.objects)
+        found = await self.inventories.load(sync)
+        self.ledger.claim(found)
+        self.live.owned(found.objects)
+        return found
 
 
 @asynccontextmanager
@@ -46,6 +60,7 @@ async def target(settings: Settings, bus: Bus, *, drift: OnDrift) -> AsyncIterat
             ledger=ledger,
             watches=watches,
             live=live,
+            siblings=Siblings(),
         )
 
 

@@ -31,6 +31,6 @@ def asked(messages: Iterable[Message]) -> Asked:
     return Asked(
         digest=digest,
         person="person" in reasons,
-        tick=bool(reasons & {"tick", "person", "again"}),
+        tick=bool(reasons & {"tick", "person"}),
         drifted=frozenset(drifted),
     )

@@ -23,6 +23,14 @@ class Applied(BaseModel):
     created: bool = False
     """Whether it was not there before us."""
 
+    replicas: bool = False
+    """Whether we set how many replicas it has."""
+
+    @property
+    def unsure(self) -> "Applied":
+        """The same while it is not certain what became of it."""
+        return self.model_copy(update={"digest": ""})
+
 
 class Inventory(BaseModel):
     """What one sync has in the cluster."""

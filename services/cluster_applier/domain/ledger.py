@@ -12,7 +12,8 @@ from typing import Any
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.ownership import last_manager, ours
-from shared.manifests import ObjectId
+from services.cluster_applier.domain.takeover import owns_replicas
+from shared.manifests import ObjectId, Policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,10 @@ class Seen:
     version: int
     manager: str
     at: float
+    ignored: bool = False
+    """Somebody annotated it so that we leave it alone."""
+    scales: bool = False
+    """Its replicas are ours."""
 
     @classmethod
     def of(cls, named: ObjectId, metadata: Mapping[str, Any], at: float, *, gone: bool) -> "Seen":
@@ -35,6 +40,8 @@ class Seen:
             version=number(metadata.get("resourceVersion")),
             manager=last_manager(metadata),
             at=at,
+            ignored=not gone and ignored(metadata),
+            scales=not gone and owns_replicas(metadata),
         )
 
 
@@ -45,6 +52,8 @@ class Ledger:
     _owners: dict[str, str] = field(default_factory=dict)
     _fields: dict[str, str] = field(default_factory=dict)
     _in_flight: dict[str, Seen | None] = field(default_factory=dict)
+    _ignored: set[str] = field(default_factory=set)
+    _scaling: set[str] = field(default_factory=set)
 
     def claim(self, inventory: Inventory) -> None:
         """Take over what an inventory says of its sync."""
@@ -59,10 +68,38 @@ class Ledger:
         """Return the sync that owns an object."""
         return self._owners.get(name)
 
+    def ignored(self, name: str) -> bool:
+        """Tell whether somebody wants us to leave an object alone."""
+        return name in self._ignored
+
+    def scales(self, name: str) -> bool:
+        """Tell whether an object's replicas are ours, as far as it was seen."""
+        return name in self._scaling
+
+    def in_flight(self, name: str) -> bool:
+        """Tell whether an object is being applied."""
+        return name in self._in_flight
+
+    def take(self, name: str, sync: str) -> None:
+        """Give an object to another sync."""
+        self._owners[name] = sync
+
     def release(self, name: str) -> None:
         """Forget an object: it is about to be deleted."""
         self._owners.pop(name, None)
         self._fields.pop(name, None)
+
+    def fields(self, name: str) -> tuple[str, str]:
+        """Return owner and fields of an object, to restore them by."""
+        return self._owners.get(name, ""), self._fields.get(name, "")
+
+    def restore(self, name: str, known: tuple[str, str]) -> None:
+        """Own an object again: it could not be deleted."""
+        owner, fields = known
+        if owner:
+            self._owners[name] = owner
+        if fields:
+            self._fields[name] = fields
 
     def begin(self, name: str) -> None:
         """Note that an object is being applied."""
@@ -84,10 +121,13 @@ class Ledger:
     def judge(self, seen: Seen) -> tuple[str, Drift] | None:
         """Return the sync and the drift that *seen* shows, if it does."""
         expected = self._fields.get(seen.id)
+        again = seen.id in self._ignored and not seen.ignored
+        (self._ignored.add if seen.ignored else self._ignored.discard)(seen.id)
+        (self._scaling.add if seen.scales else self._scaling.discard)(seen.id)
         if seen.id in self._in_flight:
             self._in_flight[seen.id] = seen
             return None
-        if expected is None or seen.fields == expected:
+        if expected is None or seen.ignored or (seen.fields == expected and not again):
             return None
         return self._owners[seen.id], _drift(seen)
 
@@ -103,6 +143,11 @@ class Ledger:
 def _drift(seen: Seen) -> Drift:
     what = "changed" if seen.fields else "deleted"
     return Drift(what=what, manager=seen.manager, seen=seen.at, version=seen.version)
+
+
+def ignored(metadata: Mapping[str, Any]) -> bool:
+    """Tell whether an object in the cluster says that we must leave it alone."""
+    return Policies.of({"metadata": metadata}).ignored
 
 
 def number(version: object) -> int:

@@ -13,15 +13,24 @@ from typing import Any
 MANAGER = "flux"
 
 
+def is_ours(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of managedFields is what we applied."""
+    return (
+        entry.get("manager") == MANAGER
+        and entry.get("operation") == "Apply"
+        and not entry.get("subresource")
+    )
+
+
 def ours(metadata: Mapping[str, Any]) -> str:
-    """Return the fingerprint of the fields that are ours; empty where none are."""
+    """
+    Return the fingerprint of the fields that are ours, and of when we set them; empty for none.
+
+    The time tells a write of ours that nobody remembers: a process died before it noted it.
+    """
     for entry in metadata.get("managedFields") or ():
-        if (
-            entry.get("manager") == MANAGER
-            and entry.get("operation") == "Apply"
-            and not entry.get("subresource")
-        ):
-            text = json.dumps(entry.get("fieldsV1"), sort_keys=True)
+        if is_ours(entry):
+            text = json.dumps([entry.get("fieldsV1"), entry.get("time")], sort_keys=True)
             return sha256(text.encode()).hexdigest()[:16]
     return ""
 

@@ -1,0 +1,35 @@
+"""Why the API server refused an object, in words that help and hold no secret."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_FORBIDDING = ("Forbidden: updates to", "field is immutable", "may not be changed")
+
+
+def sentence(kind: str, status: int, reason: str, body: Any) -> str:
+    """Return why an object of *kind* was refused, and what to do where that is known."""
+    if kind == "Secret" and status in {400, 422, 500}:
+        return _without_values(status, body)
+    if status == 422 and any(said in reason for said in _FORBIDDING):
+        return (
+            f"{reason}; a field that was changed can't be: change it back, or delete the object"
+            " by hand, and it is created anew"
+        )
+    return reason
+
+
+def is_final(status: int, reason: str) -> bool:
+    """Tell whether the same object would be refused for ever: only a change of it helps."""
+    return "admission webhook" not in reason and (
+        status in {400, 422} or (status == 500 and "typed patch" in reason)
+    )
+
+
+def _without_values(status: int, body: Any) -> str:
+    details = (body.get("details") or {}) if isinstance(body, Mapping) else {}
+    causes = [
+        f"{cause.get('field') or 'the object'} ({cause.get('reason') or 'invalid'})"
+        for cause in details.get("causes") or ()
+    ]
+    where = ", ".join(causes) or "check that every value is a string, in base64 under data"
+    return f"the API server refuses it (HTTP {status}; its words may hold values): {where}"

@@ -1,0 +1,87 @@
+"""
+What others left in managedFields that must be ours, or no longer ours, before we apply.
+
+What `kubectl apply` (or Flux v1, which ran it) owns would stay for ever when git removes it: its
+entry becomes ours, once. `spec.replicas` that git does not set belongs to whoever scales: were it
+ours, leaving it out would scale to one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.cluster_applier.domain.ownership import MANAGER, is_ours
+
+KUBECTL = frozenset({"kubectl-client-side-apply", "kubectl"})
+SCALER = "flux-replicas"
+"""Holds the replicas that are nobody's, so that they stay as they are."""
+
+_SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
+Fields = Mapping[str, Any]
+
+
+def leaves_replicas(kind: str, body: bytes) -> bool:
+    """Tell whether an object could say how many replicas there are, and does not."""
+    return kind in _SCALED and "replicas" not in (json.loads(body).get("spec") or {})
+
+
+def owns_replicas(metadata: Mapping[str, Any]) -> bool:
+    """Tell whether the replicas of an object are ours."""
+    return any(is_ours(entry) and _has_replicas(entry) for entry in _entries(metadata))
+
+
+def is_kubectls(metadata: Mapping[str, Any]) -> bool:
+    """Tell whether `kubectl apply` owns anything of an object."""
+    return any(_is_kubectls(entry) for entry in _entries(metadata))
+
+
+def taken_over(metadata: Mapping[str, Any], *, leave: bool) -> list[Fields] | None:
+    """
+    Return managedFields as they must be before we apply; None where they are so.
+
+    With *leave* the replicas are not ours.
+    """
+    entries = _entries(metadata)
+    old = [entry for entry in entries if is_ours(entry) or _is_kubectls(entry)]
+    rest = [entry for entry in entries if entry not in old]
+    fields = _union(entry.get("fieldsV1") or {} for entry in old)
+    hand_over = leave and _has_replicas({"fieldsV1": fields})
+    if not hand_over and not any(map(_is_kubectls, old)):
+        return None
+    model = next((entry for entry in old if is_ours(entry)), old[0])
+    if hand_over:
+        fields = _without_replicas(fields)
+        if not any(map(_has_replicas, rest)):
+            rest.append(_entry(model, SCALER, "Update", {"f:spec": {"f:replicas": {}}}))
+    return [*rest, _entry(model, MANAGER, "Apply", fields)]
+
+
+def _entry(model: Fields, manager: str, operation: str, fields: Fields) -> Fields:
+    kept = {key: one for key, one in model.items() if key in {"apiVersion", "time"}}
+    what = {"manager": manager, "operation": operation}
+    return {**kept, **what, "fieldsType": "FieldsV1", "fieldsV1": fields}
+
+
+def _entries(metadata: Mapping[str, Any]) -> list[Fields]:
+    return list(metadata.get("managedFields") or ())
+
+
+def _is_kubectls(entry: Fields) -> bool:
+    return entry.get("manager") in KUBECTL and not entry.get("subresource")
+
+
+def _has_replicas(entry: Fields) -> bool:
+    return "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+
+
+def _without_replicas(fields: Fields) -> Fields:
+    spec = {key: one for key, one in fields["f:spec"].items() if key != "f:replicas"}
+    return {**fields, "f:spec": spec}
+
+
+def _union(trees: Iterable[Fields]) -> Fields:
+    found: dict[str, Any] = {}
+    for tree in trees:
+        for key, inner in tree.items():
+            found[key] = _union((found.get(key) or {}, inner or {}))
+    return found

@@ -1,0 +1,89 @@
+"""Several requests at a time; one that hangs holds neither a slot nor what comes after."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from shared.runtime.tasks import first_error
+
+T = TypeVar("T")
+
+HANGS = 1.0
+"""Seconds after which others go on beside one that has not answered."""
+LENT = 3
+"""So many times the slots are lent at most to others while their holders hang."""
+
+
+class Pace:
+    """The slots of one round."""
+
+    def __init__(self, group: asyncio.TaskGroup, at_once: int, name: str) -> None:
+        self._group = group
+        self._slots = asyncio.Semaphore(at_once)
+        self._to_lend = at_once * LENT
+        self._name = name
+
+    async def each(
+        self, items: Iterable[T], work: Callable[[T], Awaitable[None]], *, all_: bool = True
+    ) -> None:
+        """Do *work* for all *items*; without *all_* do not wait for those that hang."""
+        tasks: set[asyncio.Task[None]] = set()
+        for item in items:
+            await self._slots.acquire()
+            tasks.add(self._group.create_task(self._one(item, work), name=self._name))
+        if tasks:
+            await asyncio.wait(tasks, timeout=None if all_ else HANGS)
+
+    def at_once(self, work: Coroutine[None, None, None]) -> None:
+        """Do *work* beside the rest, without waiting for a slot."""
+        self._group.create_task(work, name=self._name)
+
+    async def _one(self, item: T, work: Callable[[T], Awaitable[None]]) -> None:
+        slot = _Slot(self)
+        lending = asyncio.get_running_loop().call_later(HANGS, slot.lend)
+        try:
+            await work(item)
+        finally:
+            lending.cancel()
+            slot.free()
+
+    def free(self) -> None:
+        """Let the next one begin."""
+        self._slots.release()
+
+    def may_lend(self, change: int) -> bool:
+        """Take from what may be lent, or give it back; return whether there was any."""
+        if self._to_lend + change < 0:
+            return False
+        self._to_lend += change
+        return True
+
+
+class _Slot:
+    """One of the slots, held by one item."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._lent = False
+
+    def lend(self) -> None:
+        """Let another go on beside us."""
+        if self._pace.may_lend(-1):
+            self._lent = True
+            self._pace.free()
+
+    def free(self) -> None:
+        """End; what was lent comes back to no one, it is held by another now."""
+        if self._lent:
+            self._pace.may_lend(+1)
+        else:
+            self._pace.free()
+
+
+@asynccontextmanager
+async def pace(at_once: int, *, name: str) -> AsyncIterator[Pace]:
+    """Yield slots for the block; it ends when all is done, the first error ends it at once."""
+    with first_error():
+        async with asyncio.TaskGroup() as group:
+            yield Pace(group, at_once, name)

@@ -1,0 +1,168 @@
+"""
+Deletes what a sync applied and declares no more, the last stage first.
+
+Nothing is deleted on memory alone: each object is looked at just before, and its uid must be the
+one that we applied.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from services.cluster_applier.contents import Contents
+from services.cluster_applier.discovery import Discovery, Resource
+from services.cluster_applier.domain.inventory import Applied
+from services.cluster_applier.domain.ledger import Ledger
+from services.cluster_applier.domain.pruning import Fate, is_flux_own, judged
+from services.cluster_applier.domain.stages import staged
+from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
+from services.cluster_applier.pace import pace
+from services.cluster_applier.sending import patient
+from shared.contract import ObjectResult
+from shared.manifests import ObjectId
+
+logger = structlog.get_logger(__name__)
+
+MANY = 8
+"""From so many of a kind in a namespace on they are looked at by a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gone:
+    """An object that is declared no more."""
+
+    id: ObjectId
+    applied: Applied
+    resource: Resource | None
+
+    @property
+    def collection(self) -> str:
+        return self.resource.collection(self.id.namespace) if self.resource else ""
+
+
+class Pruning:
+    """One round of deletions of one sync."""
+
+    def __init__(
+        self, kube: Kube, discovery: Discovery, ledger: Ledger, *, at_once: int, namespace: str
+    ) -> None:
+        self.results: list[ObjectResult] = []
+        self.kept: list[ObjectResult] = []
+        """Told where there is anything else to tell: they are the same each time."""
+        self.forgotten: set[str] = set()
+        """What leaves the inventory."""
+        self.unfinished = False
+        self._kube = kube
+        self._discovery = discovery
+        self._ledger = ledger
+        self._at_once = at_once
+        self._namespace = namespace
+        self._there: dict[str, Mapping[str, Any]] = {}
+        self._listed: set[str] = set()
+        self._contents = Contents(kube, discovery)
+
+    def give(self, moved: Mapping[str, str]) -> None:
+        """Let go of objects that other syncs declare now."""
+        for name, sync in moved.items():
+            if self._ledger.owner(name) != sync:
+                self._ledger.release(name)
+            self.forgotten.add(name)
+            why = f"the sync {sync} declares it now, and keeps it as it is"
+            self.results.append(ObjectResult(id=name, action="skipped", message=why))
+
+    async def delete(self, gone: Iterable[tuple[str, Applied]]) -> None:
+        """Delete these objects, in the reverse of the stages."""
+        found = [await self._found(name, applied) for name, applied in gone]
+        for _, some in reversed(staged((one.id, one) for one in found)):
+            await self._look(some)
+            async with pace(self._at_once, name="prune") as slots:
+                await slots.each(some, self._one)
+
+    async def _found(self, name: str, applied: Applied) -> _Gone:
+        named = ObjectId.parse(name)
+        resource = await self._discovery.preferred(named.group, named.kind)
+        return _Gone(id=named, applied=applied, resource=resource)
+
+    async def _look(self, some: Sequence[_Gone]) -> None:
+        """Where many of one collection are to go, read it as a whole."""
+        counts: dict[str, int] = {}
+        for one in some:
+            counts[one.collection] = counts.get(one.collection, 0) + 1
+        for collection, count in counts.items():
+            if collection and count >= MANY:
+                await self._list(collection)
+
+    async def _list(self, collection: str) -> None:
+        found: dict[str, Mapping[str, Any]] = {}
+        token = ""
+        while True:
+            params = {"limit": "500", **({"continue": token} if token else {})}
+            answer = await self._kube.look(collection, accept=METADATA_LIST, **params)
+            if not answer.ok or not isinstance(answer.body, Mapping):
+                return  # each is looked at by itself then
+            for item in answer.body.get("items") or ():
+                found[f"{collection}/{item['metadata']['name']}"] = item["metadata"]
+            token = str((answer.body.get("metadata") or {}).get("continue") or "")
+            if not token:
+                break
+        self._there |= found
+        self._listed.add(collection)
+
+    async def _one(self, gone: _Gone) -> None:
+        if is_flux_own(gone.id, self._namespace):
+            self._keep(gone, "Flux keeps its own inventories there")
+            return
+        if gone.resource is None:
+            kind = f"{gone.id.group or 'core'} {gone.id.kind}"
+            self._keep(gone, f"the cluster serves no {kind} now; deleted when it does")
+            return
+        path = gone.resource.path(gone.id.namespace, gone.id.name)
+        if gone.collection in self._listed:
+            metadata = self._there.get(path)
+        else:
+            answer = await patient(self._kube, lambda: self._kube.look(path, accept=METADATA))
+            if not answer.ok and answer.status != 404:
+                self._fail(gone, answer.reason, passing=answer.passing)
+                return
+            metadata = answer.body["metadata"] if answer.ok else None
+        judgement = judged(metadata, gone.applied)
+        match judgement.fate:
+            case Fate.KEEP:
+                self._keep(gone, judgement.why)
+            case Fate.FORGET:
+                self._forget(gone, "skipped" if judgement.why else "deleted", judgement.why)
+            case Fate.DELETE if foreign := await self._contents.foreign(gone.id):
+                self._keep(gone, f"it holds what this sync did not apply: {foreign}")
+            case Fate.DELETE:
+                await self._delete(gone, path, judgement.uid)
+
+    async def _delete(self, gone: _Gone, path: str, uid: str) -> None:
+        name = str(gone.id)
+        known = self._ledger.fields(name)
+        self._ledger.release(name)  # its end is no drift
+        answer = await patient(self._kube, lambda: self._kube.delete(path, uid=uid))
+        if answer.ok or answer.status == 404:
+            self._forget(gone, "deleted")
+        elif answer.status == 409:
+            self._forget(gone, "skipped", "somebody made it anew, so it is not ours")
+        else:
+            self._ledger.restore(name, known)
+            self._fail(gone, answer.reason, passing=answer.passing)
+
+    def _forget(self, gone: _Gone, action: str, why: str = "") -> None:
+        self._ledger.release(str(gone.id))
+        self.forgotten.add(str(gone.id))
+        self.results.append(ObjectResult(id=str(gone.id), action=action, message=why))
+
+    def _keep(self, gone: _Gone, why: str) -> None:
+        logger.debug("not deleted", object=str(gone.id), reason=why)
+        self.kept.append(ObjectResult(id=str(gone.id), action="skipped", message=why))
+
+    def _fail(self, gone: _Gone, why: str, *, passing: bool) -> None:
+        logger.error("object not deleted", object=str(gone.id), reason=why)
+        self.unfinished = self.unfinished or passing
+        self.results.append(
+            ObjectResult(id=str(gone.id), action="failed", message=f"not deleted: {why}")
+        )

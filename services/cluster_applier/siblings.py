@@ -1,0 +1,92 @@
+"""
+What the other syncs of a target declare: an object may move from one to another.
+
+Then nobody deletes it: the old owner lets it go, the new one takes it as it is.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from shared.bundle.format import Bundle, Header
+from shared.bundle.store import Shelf
+from shared.runtime.tasks import each
+
+AT_ONCE = 8
+PATIENCE = 12
+"""So many looks at a sync that was not declared at a revision yet, though its sibling was."""
+
+
+class Siblings:
+    """The syncs of one target, each with its newest bundle."""
+
+    def __init__(self) -> None:
+        self._shelves: dict[str, Shelf] = {}
+        self._ids: dict[str, tuple[str, frozenset[str]]] = {}
+
+    def join(self, sync: str, shelf: Shelf) -> None:
+        """Add a sync."""
+        self._shelves[sync] = shelf
+
+    def __contains__(self, sync: object) -> bool:
+        """Tell whether a sync of that name belongs to the target."""
+        return sync in self._shelves
+
+    async def declares(self, sync: str, name: str, header: Header) -> bool:
+        """Tell whether *sync* declares an object, at the revision of *header* if they share one."""
+        bundle = await self._newest(sync, header)
+        return bundle is None or name in self._declared(sync, bundle)
+
+    async def wanting(
+        self, header: Header, names: Collection[str]
+    ) -> tuple[Mapping[str, str], str]:
+        """
+        Return who else declares which of *names*, and who was not declared at this revision yet.
+
+        Of the latter it is not known.
+        """
+        others = [sync for sync in self._shelves if sync != header.sync]
+        found: dict[str, str] = {}
+        late: list[str] = []
+
+        async def look(sync: str) -> None:
+            bundle = await self._newest(sync, header)
+            if bundle is None:
+                return
+            found.update(dict.fromkeys(self._declared(sync, bundle) & set(names), sync))
+            if _is_behind(bundle.header, header):
+                late.append(sync)
+
+        await each(others, look, at_once=AT_ONCE, name="siblings")
+        return found, min(late, default="")
+
+    async def _newest(self, sync: str, header: Header) -> Bundle | None:
+        """Return the bundle of a sibling; of the same repository wait for the same revision."""
+        shelf = self._shelves[sync]
+        bundle = shelf.last or await shelf.newest()
+        for _ in range(PATIENCE):
+            if bundle is None or not _is_behind(bundle.header, header):
+                break
+            bundle = await shelf.newest()
+        return bundle
+
+    def _declared(self, sync: str, bundle: Bundle) -> frozenset[str]:
+        known = self._ids.get(sync)
+        if known is None or known[0] != bundle.digest:
+            known = self._ids[sync] = bundle.digest, frozenset(_ids(bundle))
+        return known[1]
+
+
+def _is_behind(other: Header, header: Header) -> bool:
+    same = other.repository == header.repository and other.branch == header.branch
+    return same and header.revision not in {other.revision, *other.ancestors}
+
+
+def _ids(bundle: Bundle) -> set[str]:
+    """Return the ids of all objects, those without a namespace also in the default one."""
+    found: set[str] = set()
+    for entry in bundle.header.index:
+        found.add(entry.id)
+        named = entry.object_id
+        if not named.namespace:
+            found.add(str(replace(named, namespace=bundle.header.default_namespace)))
+    return found | set(bundle.header.skipped)
