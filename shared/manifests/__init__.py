@@ -10,7 +10,7 @@ from shared.manifests.edit import Annotate, EditError, SetImage, annotate, edit,
 from shared.manifests.ids import ObjectId, WorkloadId, cluster_kinds_in
 from shared.manifests.load import Declared, Loaded, Problem, load
 from shared.manifests.policies import Policies
-from shared.manifests.workloads import Container, containers, is_workload
+from shared.manifests.workloads import Container, containers
 
 __all__ = [
     "Annotate",
@@ -27,7 +27,6 @@ __all__ = [
     "cluster_kinds_in",
     "containers",
     "edit",
-    "is_workload",
     "load",
     "set_image",
 ]

@@ -56,7 +56,9 @@ def _assemble(name: str, values: Mapping[str, Any], path: Path, key: str) -> Slo
         ),
         repository=(*path, key),
         registry=(*path, "registry") if registry else None,
-        tag=(*path, "tag") if _may_be_tag(values, "tag") else None,
+        # An unquoted `1.10` is a number and has lost its zero: it says no tag, as in Flux v1, but
+        # it is the place to write one. So is every other `tag` that the chart would read.
+        tag=(*path, "tag") if "tag" in values else None,
     )
 
 
@@ -97,19 +99,8 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _may_be_tag(values: Mapping[str, Any], key: str) -> bool:
-    """
-    Tell whether there is a field for the tag.
-
-    An unquoted `1.10` is a number and has lost its zero: it says no tag, as in Flux v1, but
-    it is the place to write one.
-    """
-    value = values.get(key, False)
-    return value is None or isinstance(value, str) or _is_number(key, value)
-
-
 def _is_number(part: str, value: Any) -> bool:
-    return part == "tag" and isinstance(value, int | float) and not isinstance(value, bool)
+    return part == "tag" and isinstance(value, int | float)
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -1,8 +1,9 @@
 """
 The containers of a workload, and where in its object their images stand.
 
-Flux v1's kinds, and the ones that it left out (Job, Pod, ReplicaSet, ReplicationController).
-Containers come first, then init containers; a container without an image is none.
+Flux v1's kinds, and the ones that it left out: Job, Pod, ReplicaSet, ReplicationController, and
+custom resources that have a pod template where a Deployment has it (an Argo Rollout, a Knative
+Service). Containers come first, then init containers; a container without an image is none.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,24 +14,12 @@ from shared.manifests.slots import Container, Path, Slot
 
 _POD_TEMPLATE: Path = ("spec", "template", "spec")
 _POD_SPEC: Mapping[str, Path] = {
-    "Deployment": _POD_TEMPLATE,
-    "DaemonSet": _POD_TEMPLATE,
-    "StatefulSet": _POD_TEMPLATE,
-    "ReplicaSet": _POD_TEMPLATE,
-    "ReplicationController": _POD_TEMPLATE,
-    "Job": _POD_TEMPLATE,
     "CronJob": ("spec", "jobTemplate", *_POD_TEMPLATE),
     "Pod": ("spec",),
 }
 _HELM_RELEASES = frozenset({"HelmRelease", "FluxHelmRelease"})
 
-__all__ = ["Container", "Slot", "containers", "is_workload", "slots"]
-
-
-def is_workload(value: Mapping[str, Any]) -> bool:
-    """Whether an object is of a kind that has containers."""
-    kind = value.get("kind")
-    return kind in _POD_SPEC or kind in _HELM_RELEASES
+__all__ = ["Container", "Slot", "containers", "slots"]
 
 
 def containers(value: Mapping[str, Any]) -> tuple[Container, ...]:
@@ -43,7 +32,7 @@ def slots(value: Mapping[str, Any]) -> tuple[Slot, ...]:
     kind = value.get("kind")
     if kind in _HELM_RELEASES:
         return release_slots(value)
-    path = _POD_SPEC.get(kind) if isinstance(kind, str) else None
+    path = _POD_SPEC.get(kind, _POD_TEMPLATE) if isinstance(kind, str) else None
     return tuple(_pod_slots(value, path)) if path else ()
 
 

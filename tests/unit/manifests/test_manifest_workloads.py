@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.manifests import ObjectId, Policies, WorkloadId, containers, is_workload, load
+from shared.manifests import EditError, ObjectId, Policies, WorkloadId, containers, load, set_image
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ TEMPLATE = {"template": {"spec": POD}}
             for kind in ("Deployment", "DaemonSet", "StatefulSet", "Job", "ReplicaSet")
         ),
         ("ReplicationController", TEMPLATE),
+        ("Rollout", TEMPLATE),  # a custom resource with a pod template
     ],
 )
 def test_containers_come_before_init_containers(kind: str, spec: Any) -> None:
     value = {"kind": kind, "spec": spec}
     found = [(one.name, one.image, one.init) for one in containers(value)]
     assert found == [("a", "x:1", False), ("i", "z:1", True)]
-    assert is_workload(value)
 
 
 @pytest.mark.parametrize("spec", [None, [], "x", {"template": None}, {"template": {"spec": 5}}])
@@ -98,6 +98,31 @@ spec:
         ("gamma", "a/g"),
         ("zeta", "ghcr.io/a/z:v1"),
     ]
+
+
+RELEASE = """\
+apiVersion: helm.fluxcd.io/v1
+kind: HelmRelease
+metadata: {{name: r}}
+spec: {{values: {{image: {{repository: a/b, tag: {tag}}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "tag", ["1.10", "1e3", "0123", "0x1F", "1_000", "true", "on", "null", "~", "", "2024-01-01"]
+)
+def test_a_tag_that_is_no_text_is_replaced_by_one(tag: str) -> None:
+    for new in ("1.20", "1e5", "0777", "no", "null", "v2", "2024-02-02"):
+        text = RELEASE.format(tag=tag)
+        after = set_image(text, "default:helmrelease/r", "chart-image", f"a/b:{new}")
+        (one,) = load(after, file="f").objects
+        assert one.object["spec"]["values"]["image"] == {"repository": "a/b", "tag": new}
+        assert after.partition("tag:")[0] == text.partition("tag:")[0]
+
+
+def test_a_tag_that_is_a_mapping_is_not_written_beside() -> None:
+    with pytest.raises(EditError, match="a mapping or list where a text was expected"):
+        set_image(RELEASE.format(tag="{x: 1}"), "default:helmrelease/r", "chart-image", "a/b:2")
 
 
 def test_policies_are_read_under_all_spellings() -> None:
