@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from services.gateway.asking import Asking
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
 from services.gateway.handlers import Handlers
 from services.gateway.http_api import Api, serving
+from services.gateway.registry_tags import RegistryTags
 from services.gateway.settings import Settings
+from services.gateway.stream import Listeners
 from shared.bus.port import Bus, Worker
 from shared.config.model import Config
 from shared.runtime import service
@@ -18,10 +21,13 @@ from shared.runtime.health import Health
 async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mapping[str, Worker]]:
     """Yield the workers of the gateway; its API is served meanwhile."""
     settings = Settings.of(config)
-    view = View(settings.target, settings.syncs)
-    follower = Follower(bus, view)
+    if settings.token:
+        settings.token.read()  # one that is not there is told now, not to the first client
+    view, listeners, asking = View(settings.target, settings.syncs), Listeners(), Asking(bus)
+    follower = Follower(bus, view, listeners)
     health.check("log", follower.problem)
-    api = Api(settings, view, Handlers(settings, view, bus), bus)
+    handlers, tags = Handlers(settings, view, asking), RegistryTags(view, asking)
+    api = Api(settings, view, handlers=handlers, tags=tags, follower=follower, listeners=listeners)
     async with serving(api, settings.host, settings.port):
         yield {"follow": follower.run}
 

@@ -35,9 +35,9 @@ class Settings:
     """Those of the target's syncs, by id; the first one stands for all where one is shown."""
 
     @property
-    def syncs(self) -> tuple[str, ...]:
-        """The names of the target's syncs."""
-        return tuple(name for one in self.repositories.values() for name in one.syncs)
+    def syncs(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the target's syncs, by repository."""
+        return {name: one.syncs for name, one in self.repositories.items()}
 
     @property
     def readonly(self) -> frozenset[str]:

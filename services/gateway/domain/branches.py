@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 DEPTH = 1_000
 """Commits of a branch that are remembered."""
+SHORTEST = 4
+"""Characters of a revision by which git finds it."""
 
 
 class Branch:
@@ -28,7 +30,10 @@ class Branch:
 
     def find(self, ref: str) -> int | None:
         """Return how far below the head *ref* (a revision or its beginning) is."""
-        return next((n for n, known in enumerate(self.revisions) if known.startswith(ref)), None)
+        if len(ref) < SHORTEST:
+            return None
+        meant = ref.lower()
+        return next((n for n, known in enumerate(self.revisions) if known.startswith(meant)), None)
 
     def pending(self, ref: int, applied: Iterable[str]) -> list[str]:
         """Return the commits up to *ref*, the newest first, that some sync has not applied."""

@@ -36,6 +36,23 @@ def missing(error: str, help_: str = "") -> ApiError:
     return ApiError(404, "missing", error, help_)
 
 
+def not_found(method: str, path: str, why: str = "") -> ApiError:
+    """Return the error for what is not served; the original says it of a wrong method too."""
+    shown = path.removeprefix("/api/flux")
+    help_ = why or f"Nothing is served at {method} {shown}; is fluxctl of another version?"
+    return missing("API endpoint not found", help_)
+
+
 def unavailable(error: str) -> ApiError:
     """Return the error for a part of Flux that does not answer."""
     return ApiError(503, "server", error)
+
+
+def bug() -> ApiError:
+    """Return the error for what we did not foresee."""
+    return ApiError(
+        500,
+        "server",
+        "internal error of the gateway",
+        "The gateway met an error of its own; its log says which, with a traceback.",
+    )

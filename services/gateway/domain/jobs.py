@@ -19,12 +19,15 @@ class Job:
     id: str
     orders: int = 1
     spec: Mapping[str, Any] | None = None
-    """As the client sent it."""
+    """As the client sent it; not known of jobs that were given before the gateway started."""
+    given: float | None = None
+    """When it was given, of the monotonic clock; None likewise."""
     running: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     revision: str = ""
     result: dict[str, WorkloadResult] | None = None
-    errors: list[str] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    """By order: told twice is told once."""
 
     @property
     def status(self) -> str:
@@ -36,10 +39,11 @@ class Job:
     @property
     def error(self) -> str:
         """Why it failed; where one repository changed, the others needn't have."""
-        real = [error for error in self.errors if not error.startswith(NO_CHANGES)]
+        said = list(dict.fromkeys(self.errors.values()))
+        real = [error for error in said if not error.startswith(NO_CHANGES)]
         if real:
             return "; ".join(real)
-        return "" if self.revision or self.result or not self.errors else self.errors[0]
+        return "" if self.revision or self.result or not said else said[0]
 
     def accept(self, order: str) -> None:
         """Note that an order is worked on."""
@@ -49,6 +53,7 @@ class Job:
     def complete(self, order: str, revision: str, result: Mapping[str, WorkloadResult]) -> None:
         """Note the end of an order."""
         self._end(order)
+        self.errors.pop(order, None)
         self.revision = revision or self.revision
         if result:
             self.result = {**(self.result or {}), **result}
@@ -56,27 +61,27 @@ class Job:
     def reject(self, order: str, reason: str) -> None:
         """Note that an order was refused."""
         self._end(order)
-        self.errors.append(reason)
+        self.errors[order] = reason or "the order was refused, and no reason given"
 
     def _end(self, order: str) -> None:
         self.running.discard(order)
         self.ended.add(order)
 
-    def json(self) -> Mapping[str, Any]:
-        """Return it as Flux v1's clients read it."""
+    def json(self, unheard: str = "") -> Mapping[str, Any]:
+        """Return it as Flux v1's clients read it; failed if it is *unheard*, for that reason."""
         result: dict[str, Any] = {}
         if self.revision:
             result["revision"] = self.revision
         if self.spec is not None:
             result["spec"] = self.spec
-        if self.result is not None:
-            result["result"] = {name: update_result(one) for name, one in self.result.items()}
-        failed = self.status == "failed"
-        return {
-            "Result": result,
-            "Err": self.error if failed else "",
-            "StatusString": self.status,
-        }
+        if self.result is not None or (self.revision and self.spec is not None):
+            # A null result means that there was nothing to do.
+            result["result"] = {
+                name: update_result(one) for name, one in (self.result or {}).items()
+            }
+        status = "failed" if unheard else self.status
+        error = unheard or (self.error if status == "failed" else "")
+        return {"Result": result, "Err": error, "StatusString": status}
 
 
 class Jobs:
@@ -89,11 +94,22 @@ class Jobs:
         """Return a job, or None."""
         return self._jobs.get(identity)
 
-    def open(self, identity: str, *, orders: int = 1, spec: Mapping[str, Any] | None = None) -> Job:
+    def give(
+        self,
+        identity: str,
+        *,
+        orders: int = 1,
+        spec: Mapping[str, Any] | None = None,
+        now: float | None = None,
+    ) -> Job:
+        """Return the new job of a request."""
+        job = self.heard(identity)
+        job.orders, job.spec, job.given = orders, spec, now
+        return job
+
+    def heard(self, identity: str) -> Job:
         """Return the job of that id; a new one if nobody spoke of it yet."""
         job = self._jobs.setdefault(identity, Job(id=identity))
-        if spec is not None:
-            job.orders, job.spec = orders, spec
         while len(self._jobs) > KEPT:
             del self._jobs[next(iter(self._jobs))]
         return job
@@ -102,7 +118,10 @@ class Jobs:
 def update_result(one: WorkloadResult) -> Mapping[str, Any]:
     """Return what an update meant for a workload, in Flux v1's shape."""
     changes = [
-        {"Container": change.container, "Current": change.current, "Target": change.target}
+        {"Container": change.container}
+        # Clients fail on an empty reference, and not on a missing one.
+        | ({"Current": change.current} if change.current else {})
+        | ({"Target": change.target} if change.target else {})
         for change in one.changes
     ]
     shape: dict[str, Any] = {"Status": one.status, "PerContainer": changes or None}

@@ -7,49 +7,30 @@ from services.gateway.domain.view import View
 from shared.contract import Rollout, StateDeclared, Workload, WorkloadChanged
 
 _BOOLEAN = ("automated", "locked", "ignore")
+_ADDON_NAMESPACE = "kube-system:"
+_ADDON_MODE = "addonmanager.kubernetes.io/mode"
 
 
-def services(
-    view: View,
-    readonly: Collection[str],
-    *,
-    namespace: str = "",
-    wanted: Collection[str] = (),
-) -> list[Mapping[str, Any]]:
+def names(view: View, namespace: str = "", wanted: Collection[str] = ()) -> list[str]:
     """
-    Return every workload that is declared or live, or those of *namespace*, or those *wanted*.
+    Return the ids of all workloads that are declared or live, or of *namespace*, or *wanted*.
 
-    *readonly* holds the repositories that are never written.
+    Add-ons of the cluster are not shown, as in Flux v1: they are not for us to change.
     """
-    declared = view.workloads()
-    names = sorted({*declared, *view.live})
-    return [
-        _service(view, name, declared.get(name), readonly)
-        for name in names
-        if (not namespace or name.startswith(f"{namespace}:")) and (not wanted or name in wanted)
-    ]
+    chosen = {view.full_name(name) for name in wanted}
+    return sorted(
+        name
+        for name in {*view.workloads(), *view.live}
+        if (not namespace or name.startswith(f"{namespace}:"))
+        and (not wanted or name in chosen)
+        and not _is_addon(view, name)
+    )
 
 
-def current_images(
-    live: WorkloadChanged | None, declared: Workload | None
-) -> list[tuple[str, str]]:
-    """Return container and image: as it runs, else as declared; declared order first."""
-    running = dict(live.containers) if live else {}
-    ordered = [container.name for container in declared.containers] if declared else []
-    written = {c.name: c.image for c in declared.containers} if declared else {}
-    names = [name for name in ordered if not running or name in running]
-    names += [name for name in running if name not in names]
-    return [(name, running.get(name) or written[name]) for name in names]
-
-
-def _service(
-    view: View,
-    name: str,
-    found: tuple[StateDeclared, Workload] | None,
-    readonly: Collection[str],
-) -> Mapping[str, Any]:
+def service(view: View, name: str, readonly: Collection[str]) -> Mapping[str, Any]:
+    """Return one workload; *readonly* holds the repositories that are never written."""
     live = view.live.get(name)
-    state, workload = found or (None, None)
+    state, workload = view.workloads().get(name) or (None, None)
     policies = dict(workload.policies) if workload else {}
     return {
         "ID": name,
@@ -65,6 +46,28 @@ def _service(
         "Labels": dict(live.labels) if live else None,
         **{policy.capitalize(): policies.get(policy) == "true" for policy in _BOOLEAN},
         "Policies": policies,
+    }
+
+
+def current_images(
+    live: WorkloadChanged | None, declared: Workload | None
+) -> list[tuple[str, str]]:
+    """Return container and image: as it runs, else as declared; declared order first."""
+    running = dict(live.containers) if live else {}
+    written = {c.name: c.image for c in declared.containers} if declared else {}
+    ordered = [name for name in written if not running or name in running]
+    ordered += [name for name in running if name not in written]
+    return [(name, running.get(name) or written[name]) for name in ordered]
+
+
+def _is_addon(view: View, name: str) -> bool:
+    live = view.live.get(name)
+    if live is None or not name.startswith(_ADDON_NAMESPACE) or name in view.workloads():
+        return False
+    labels = live.labels
+    return labels.get("kubernetes.io/cluster-service") == "true" or labels.get(_ADDON_MODE) in {
+        "EnsureExists",
+        "Reconcile",
     }
 
 
@@ -85,6 +88,8 @@ def _rollout(rollout: Rollout) -> Mapping[str, Any]:
 
 
 def _read_only(view: View, state: StateDeclared | None, readonly: Collection[str]) -> str:
-    if state is None:
-        return "NotInRepo" if view.declared else "NotReady"
-    return "ReadOnlyMode" if state.repository in readonly else ""
+    if state is not None:
+        return "ReadOnlyMode" if state.repository in readonly else ""
+    if not view.branches:
+        return "NoRepo"
+    return "NotInRepo" if view.declared else "NotReady"

@@ -1,25 +1,18 @@
-"""Reads what Flux v1's clients send: specs of updates, and notifications."""
+"""Reads what Flux v1's clients send as updates: releases, policies, syncs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from services.gateway.domain.errors import ApiError, bad_request
-from shared.contract import (
-    Cause,
-    Change,
-    ContainersSpec,
-    ImageSpec,
-    PolicyChange,
-    PolicySpec,
-)
+from services.gateway.domain.errors import bad_request
+from services.gateway.domain.fields import Fields
+from shared.contract import Cause, Change, ContainersSpec, ImageSpec, PolicyChange, PolicySpec
 from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests import WorkloadId
 
 ALL = "<all>"
 ALL_LATEST = "<all latest>"
+KINDS = ("plan", "execute")
 
 Spec = ImageSpec | ContainersSpec | PolicySpec
 
@@ -42,142 +35,132 @@ def read_request(body: Any) -> Request:
     Raises:
         ApiError: 400, with what is wrong.
     """
-    sent = _mapping(body, "the body")
-    kind = sent.get("type")
+    sent = Fields(body, "the body")
+    kind = sent.text("type")
     if "spec" not in sent:
         raise bad_request("spec is missing")
-    spec = sent["spec"] or {}
-    cause = _cause(sent.get("cause"))
+    if kind != "sync" and kind not in _SPECS:
+        known = ", ".join([*_SPECS, "sync"])
+        raise bad_request(f"{kind!r} is no type of spec; there are {known}")
+    said = sent.object("cause")
+    cause = Cause(user=said.text("User"), message=said.text("Message"))
+    spec = sent.object("spec")
     try:
-        return Request(
-            spec=_SPECS[str(kind)](spec) if kind != "sync" else None,
-            cause=cause,
-            plan=isinstance(spec, Mapping) and spec.get("Kind") == "plan",
-            sent=sent,
-        )
-    except KeyError as error:
-        raise bad_request(f"unknown type {kind!r} of spec, or {error} is missing in it") from error
-    except (ValidationError, InvalidReferenceError, ValueError, AttributeError) as error:
-        raise bad_request(f"spec of type {kind!r}: {str(error).splitlines()[0]}") from error
+        read = _SPECS[kind](spec) if kind != "sync" else None
+        plan = kind in {"image", "containers"} and _is_plan(spec)
+    except InvalidReferenceError as error:
+        raise bad_request(f"spec of type {kind!r}: {error}") from error
+    return Request(spec=read, cause=cause, plan=plan, sent=body)
 
 
-def _cause(found: Any) -> Cause:
-    cause = _mapping(found or {}, "cause")
-    return Cause(user=str(cause.get("User") or ""), message=str(cause.get("Message") or ""))
+def legacy_release(
+    services: Sequence[str], image: str, kind: str, excludes: Sequence[str], cause: Cause
+) -> Request:
+    """Return the request that Flux v1's older `update-images` makes by its parameters."""
+    spec = {"ServiceSpecs": [*services], "ImageSpec": image, "Kind": kind, "Excludes": [*excludes]}
+    return read_request({"type": "image", "cause": _sent(cause), "spec": {**spec, "Force": False}})
 
 
-def _image(spec: Mapping[str, Any]) -> ImageSpec:
-    image = str(spec["ImageSpec"])
+def legacy_policies(changes: Any, cause: Cause) -> Request:
+    """Return the request that Flux v1's older `PATCH policies` makes."""
+    return read_request({"type": "policy", "cause": _sent(cause), "spec": changes})
+
+
+def _sent(cause: Cause) -> Mapping[str, str]:
+    return {"Message": cause.message, "User": cause.user}
+
+
+def _is_plan(spec: Fields) -> bool:
+    kind = spec.text("Kind")
+    if kind not in KINDS:
+        raise bad_request(f"spec.Kind is {kind!r}; it must be plan or execute")
+    return kind == "plan"
+
+
+def _image(spec: Fields) -> ImageSpec:
+    image = spec.text("ImageSpec")
     if image != ALL_LATEST and ImageRef.parse(image).tag is None:
-        raise ValueError(f"ImageSpec {image!r} has no tag")
-    workloads = tuple(_workload(name) for name in spec["ServiceSpecs"] or ())
+        raise bad_request(f"spec.ImageSpec: {image!r} has no tag; write {image}:latest if you mean")
     return ImageSpec(
-        workloads=workloads,
+        workloads=tuple(
+            name if name == ALL else _workload(name) for name in spec.items("ServiceSpecs")
+        ),
         image=image,
-        excludes=tuple(_workload(name) for name in spec.get("Excludes") or ()),
-        force=bool(spec.get("Force", False)),
+        excludes=tuple(_workload(name) for name in spec.items("Excludes")),
+        force=spec.flag("Force"),
     )
 
 
-def _containers(spec: Mapping[str, Any]) -> ContainersSpec:
-    changes = {
-        _workload(name): tuple(_change(one) for one in some)
-        for name, some in (spec["ContainerSpecs"] or {}).items()
-    }
+def _containers(spec: Fields) -> ContainersSpec:
+    wanted = spec.object("ContainerSpecs")
+    changes = {_workload(name): tuple(_changes(name, wanted.items(name))) for name in wanted}
     return ContainersSpec(
         changes=changes,
-        skip_mismatches=bool(spec.get("SkipMismatches", False)),
-        force=bool(spec.get("Force", False)),
+        skip_mismatches=spec.flag("SkipMismatches"),
+        force=spec.flag("Force"),
     )
 
 
-def _change(one: Mapping[str, Any]) -> Change:
-    if "Current" in one:
-        ImageRef.parse(one["Current"])
-    ImageRef.parse(one["Target"])
-    return Change(container=one["Container"], current=one.get("Current", ""), target=one["Target"])
-
-
-def _policy(spec: Mapping[str, Any]) -> PolicySpec:
-    changes = {
-        _workload(name): PolicyChange(
-            add=_policies((change or {}).get("add")),
-            remove=tuple(_policies((change or {}).get("remove"))),
+def _changes(name: str, found: Sequence[Any]) -> list[Change]:
+    some = [Fields(one, name) for one in found]
+    for one in some:
+        # Left out it skips the precondition; empty it is a mistake.
+        if "Current" in one:
+            ImageRef.parse(one.text("Current"))
+        ImageRef.parse(one.text("Target"))
+    return [
+        Change(
+            container=one.text("Container"), current=one.text("Current"), target=one.text("Target")
         )
-        for name, change in spec.items()
-    }
+        for one in some
+    ]
+
+
+def _auto(spec: Fields) -> ContainersSpec:
+    """Read what Flux v1's daemon made by itself: what is not as it was is left out."""
+    changes: dict[str, list[Change]] = {}
+    for found in spec.items("Changes"):
+        one = Fields(found, "spec.Changes")
+        container, target = one.object("Container"), one.text("ImageID")
+        ImageRef.parse(target)
+        change = Change(
+            container=container.text("Name"), current=container.text("Image"), target=target
+        )
+        changes.setdefault(_workload(one.text("WorkloadID")), []).append(change)
+    return ContainersSpec(
+        changes={name: tuple(some) for name, some in changes.items()}, skip_mismatches=True
+    )
+
+
+def _policy(spec: Fields) -> PolicySpec:
+    changes = {}
+    for name in spec:
+        change = spec.object(name)
+        changes[_workload(name)] = PolicyChange(
+            add=_policies(change, "add"), remove=tuple(_policies(change, "remove"))
+        )
     return PolicySpec(changes=changes)
 
 
-def _policies(found: Any) -> Mapping[str, str]:
+def _policies(change: Fields, which: str) -> Mapping[str, str]:
     """Take a map of values, or Flux v1's older list of names."""
+    found = change.value(which)
     if isinstance(found, list):
-        return dict.fromkeys((str(name) for name in found), "true")
-    return {str(name): str(value) for name, value in (found or {}).items()}
+        found = dict.fromkeys(map(str, found), "true")
+    values = Fields({} if found is None else found, which)
+    return {name: values.text(name) for name in values}
 
 
 def _workload(name: Any) -> str:
-    if name == ALL:
-        return ALL
-    return str(WorkloadId.parse(str(name)))
+    try:
+        return str(WorkloadId.parse(str(name)))
+    except ValueError as error:
+        raise bad_request(str(error)) from error
 
 
-_SPECS: Mapping[str, Callable[[Mapping[str, Any]], Spec]] = {
+_SPECS: Mapping[str, Callable[[Fields], Spec]] = {
     "image": _image,
     "containers": _containers,
     "policy": _policy,
+    "auto": _auto,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitChange:
-    """A webhook says that a branch moved."""
-
-    url: str
-    branch: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageChange:
-    """A webhook says that an image was pushed."""
-
-    image: str
-    """The canonical repository."""
-
-
-def read_notify(body: Any) -> GitChange | ImageChange:
-    """
-    Read the body of `notify`.
-
-    Raises:
-        ApiError: 400, with what is wrong.
-    """
-    sent = _mapping(body, "the body")
-    source = _mapping(sent.get("Source") or {}, "Source")
-    if sent.get("Kind") == "git":
-        return GitChange(url=str(source.get("URL") or ""), branch=str(source.get("Branch") or ""))
-    if sent.get("Kind") != "image":
-        raise bad_request(f"Kind is {sent.get('Kind')!r}; it must be git or image")
-    name = _mapping(source.get("Name") or {}, "Source.Name")
-    written = "/".join(filter(None, (str(name.get("Domain") or ""), str(name.get("Image") or ""))))
-    try:
-        return ImageChange(image=ImageRef.parse(written).canonical_repository)
-    except InvalidReferenceError as error:
-        raise bad_request(f"Source.Name: {error}") from error
-
-
-def _mapping(found: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(found, Mapping):
-        raise bad_request(f"{name} must be a JSON object")
-    return found
-
-
-__all__ = [
-    "ApiError",
-    "GitChange",
-    "ImageChange",
-    "Request",
-    "Spec",
-    "read_notify",
-    "read_request",
-]

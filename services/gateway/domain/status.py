@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from services.gateway.domain.view import View
+from shared.git.identity import host
+from shared.runtime.masking import without_userinfo
 
 
 class Repository(Protocol):
@@ -26,22 +28,29 @@ class Repository(Protocol):
         """The names of its syncs."""
 
 
+NO_KEY: Mapping[str, Any] = {"key": "", "fingerprints": None}
+"""The gateway knows no key of git's; it is in the secrets of the stages that use it."""
+
+
 def git_repo_config(repositories: Mapping[str, Repository], view: View) -> Mapping[str, Any]:
     """Return the first repository and its state, as Flux v1's `git-repo-config` does."""
-    if not repositories:
-        return {"remote": {"url": "", "branch": "", "path": ""}, "status": "unconfigured"}
-    one = next(iter(repositories.values()))
+    one = next(iter(repositories.values()), None)
+    if one is None:
+        return _config("", "", (), "unconfigured", "")
     state = next((view.declared[name] for name in one.syncs if name in view.declared), None)
-    down = _git_down(view)
+    down = _git_down(one.url, view)
+    status = "unreachable" if down else "ready" if state else "new"
+    return _config(one.url, one.branch or (state.branch if state else ""), one.paths, status, down)
+
+
+def _config(
+    url: str, branch: str, paths: tuple[str, ...], status: str, errors: str
+) -> Mapping[str, Any]:
     return {
-        "remote": {
-            "url": one.url,
-            "branch": one.branch or (state.branch if state else ""),
-            "path": ",".join(one.paths),
-        },
-        "publicSSHKey": {"key": "", "fingerprints": None},
-        "status": "unreachable" if down else "ready" if state else "new",
-        "errors": down,
+        "remote": {"url": url, "branch": branch, "path": ",".join(paths)},
+        "publicSSHKey": NO_KEY,
+        "status": status,
+        "errors": errors,
     }
 
 
@@ -71,10 +80,13 @@ def _sync(name: str, one: Repository, view: View) -> Mapping[str, Any]:
         ],
         "pruned": done.pruned if done else None,
         "prune_reason": done.prune_reason if done else "",
-        "dependencies_down": dict(view.down),
+        "dependencies_down": {
+            dependency: without_userinfo(reason) for dependency, reason in view.down.items()
+        },
     }
 
 
-def _git_down(view: View) -> str:
-    found = (f"{name}: {why}" for name, why in view.down.items() if name.startswith("git host"))
-    return next(found, "")
+def _git_down(url: str, view: View) -> str:
+    name = f"git host {host(url)}"
+    reason = view.down.get(name)
+    return without_userinfo(f"{name}: {reason}") if reason else ""

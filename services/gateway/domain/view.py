@@ -1,9 +1,10 @@
 """Everything that the gateway knows, folded from the log. Folding an event twice is harmless."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from services.gateway.domain.branches import Branch
 from services.gateway.domain.jobs import Jobs
+from services.gateway.domain.names import canonical
 from shared.contract import (
     DependencyDown,
     DependencyUp,
@@ -20,13 +21,14 @@ from shared.contract import (
     Workload,
     WorkloadChanged,
 )
-from shared.manifests import ObjectId
+from shared.git.identity import host
+from shared.manifests import ObjectId, Policies, WorkloadId
 
 
 class View:
-    """The state of one target, as its events tell it."""
+    """The state of one target, as its events tell it. *repositories* are its syncs, by id."""
 
-    def __init__(self, target: str, syncs: Iterable[str]) -> None:
+    def __init__(self, target: str, repositories: Mapping[str, Collection[str]]) -> None:
         self.target = target
         self.jobs = Jobs()
         self.declared: dict[str, StateDeclared] = {}
@@ -37,9 +39,19 @@ class View:
         self.errors: dict[str, dict[str, str]] = {}
         """By sync, by object id: why it is not as declared."""
         self.live: dict[str, WorkloadChanged] = {}
-        self.branches: dict[str, Branch] = {}
-        self.down: dict[str, str] = {}
-        self._syncs = frozenset(syncs)
+        self.branches: dict[str, Branch] = {name: Branch() for name in repositories}
+        """By repository, those of the target's syncs, the first one shown first."""
+        self._repositories = repositories
+        self._syncs = frozenset(sync for some in repositories.values() for sync in some)
+        self._down: dict[tuple[str, str], str] = {}
+        self._workloads: Mapping[str, tuple[StateDeclared, Workload]] | None = None
+        self._automated: frozenset[str] | None = None
+        self._sync_errors: dict[str, dict[str, str]] = {}
+
+    @property
+    def down(self) -> Mapping[str, str]:
+        """Why a dependency is away, by its name."""
+        return {dependency: reason for (dependency, _), reason in self._down.items()}
 
     def fold(self, envelope: Envelope) -> None:
         """Take in one event."""
@@ -47,51 +59,71 @@ class View:
         if known:
             known(self, envelope)
 
-    def branch(self, repository: str) -> Branch:
-        """Return what is known of a branch."""
-        return self.branches.setdefault(repository, Branch())
-
     def workloads(self) -> Mapping[str, tuple[StateDeclared, Workload]]:
         """Return every workload that git declares, by its id."""
-        return {
-            workload.id: (state, workload)
-            for state in self.declared.values()
-            for workload in state.workloads
-        }
+        if self._workloads is None:
+            self._workloads = {
+                workload.id: (state, workload)
+                for state in self.declared.values()
+                for workload in state.workloads
+            }
+        return self._workloads
+
+    def automated_images(self) -> frozenset[str]:
+        """Return the image repositories that are read without being asked."""
+        if self._automated is None:
+            self._automated = frozenset(
+                name
+                for _, workload in self.workloads().values()
+                if _follows(Policies(values=workload.policies))
+                for container in workload.containers
+                if (name := canonical(container.image)) is not None
+            )
+        return self._automated
+
+    def full_name(self, name: str) -> str:
+        """Complete Flux v1's old form of an id, `namespace/name`, by what is declared or runs."""
+        if ":" in name:
+            return name
+        meant = WorkloadId.parse(name)
+        known = (*self.workloads(), *self.live)
+        return next((one for one in known if meant.means(WorkloadId.parse(one))), name)
 
     def sync_error(self, sync: str, workload: str) -> str:
         """Return why a workload is not as declared, or nothing."""
-        found = (
-            message
-            for name, message in self.errors.get(sync, {}).items()
-            if str(ObjectId.parse(name).workload) == workload
-        )
-        return next(found, "")
+        return self._sync_errors.get(sync, {}).get(workload, "")
 
     def applied(self, repository: str) -> list[str]:
         """Return the applied revision of every sync of a repository; empty for none yet."""
-        return [
-            self.completed[sync].revision if sync in self.completed else ""
-            for sync, state in self.declared.items()
-            if state.repository == repository
-        ]
+        done = [self.completed.get(sync) for sync in self._repositories[repository]]
+        return [one.revision if one and one.repository == repository else "" for one in done]
 
     def _state(self, envelope: Envelope) -> None:
         state = envelope.message
         assert isinstance(state, StateDeclared)
+        self._reached(state.url)
         if state.sync in self._syncs and state.target == self.target:
             self.declared[state.sync] = state
+            self._workloads = self._automated = None
 
     def _revision(self, envelope: Envelope) -> None:
         seen = envelope.message
         assert isinstance(seen, RevisionObserved)
-        revisions = [commit.revision for commit in seen.commits] or [seen.revision]
-        self.branch(seen.repository).observe(revisions)
+        self._reached(seen.url)
+        if seen.repository in self.branches:
+            revisions = [commit.revision for commit in seen.commits] or [seen.revision]
+            self.branches[seen.repository].observe(revisions)
+
+    def _reached(self, url: str) -> None:
+        """Forget an outage that a stage did not live to see the end of: the host has answered."""
+        for key in [key for key in self._down if key[0] == f"git host {host(url)}"]:
+            del self._down[key]
 
     def _pushed(self, envelope: Envelope) -> None:
         pushed = envelope.message
         assert isinstance(pushed, UpdatePushed)
-        self.branch(pushed.repository).push(pushed.revision)
+        if pushed.repository in self.branches:
+            self.branches[pushed.repository].push(pushed.revision)
 
     def _completed(self, envelope: Envelope) -> None:
         done = envelope.message
@@ -100,9 +132,9 @@ class View:
             return
         self.completed[done.sync] = done
         self.failed.pop(done.sync, None)
-        self.errors[done.sync] = {
-            one.id: one.message for one in done.objects if one.action == "failed"
-        }
+        errors = {one.id: one.message for one in done.objects if one.action == "failed"}
+        self.errors[done.sync] = errors
+        self._sync_errors[done.sync] = {_workload(name): said for name, said in errors.items()}
 
     def _failed(self, envelope: Envelope) -> None:
         failed = envelope.message
@@ -121,7 +153,7 @@ class View:
             self.live[changed.id] = changed
 
     def _order(self, envelope: Envelope) -> None:
-        job = self.jobs.open(envelope.correlationid)
+        job = self.jobs.heard(envelope.correlationid)
         match envelope.message:
             case OrderAccepted(order=order):
                 job.accept(order)
@@ -132,10 +164,21 @@ class View:
 
     def _dependency(self, envelope: Envelope) -> None:
         match envelope.message:
-            case DependencyDown(dependency=name, reason=reason):
-                self.down[name] = reason
-            case DependencyUp(dependency=name):
-                self.down.pop(name, None)
+            case DependencyDown(service=service, dependency=name, reason=reason):
+                self._down[name, service] = reason
+            case DependencyUp(service=service, dependency=name):
+                self._down.pop((name, service), None)
+
+
+def _follows(policies: Policies) -> bool:
+    return policies.automated and not policies.locked and not policies.ignored
+
+
+def _workload(name: str) -> str:
+    try:
+        return str(ObjectId.parse(name).workload)
+    except ValueError:
+        return name
 
 
 _FOLDS: Mapping[type[Message], Callable[[View, Envelope], None]] = {

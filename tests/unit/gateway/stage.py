@@ -1,19 +1,27 @@
 """A gateway on the broker in memory, with a made-up past and stages that answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import io
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
+from services.gateway.asking import Asking
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
 from services.gateway.handlers import Handlers
 from services.gateway.http_api import Api, serving
+from services.gateway.ports import Post
+from services.gateway.registry_tags import RegistryTags
 from services.gateway.settings import Settings
+from services.gateway.stream import Listeners
 from shared.bus.client import Client
 from shared.bus.memory import MemoryBroker
+from shared.bus.names import LOG
 from shared.bus.port import Outcome
 from shared.config.model import Config
 from shared.contract import (
@@ -42,6 +50,7 @@ from shared.contract import (
     WorkloadResult,
 )
 
+STAGES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier")
 REPOSITORY = "git.example.com/shop/config#main"
 URL = "https://git.example.com/shop/config.git"
 CART, PAY = "shop:deployment/cart", "shop:deployment/pay"
@@ -54,10 +63,18 @@ SUCCESS = WorkloadResult(
 )
 
 
-def config(**gateway: object) -> Config:
+APPS = {"name": "apps", "git": {"url": URL, "branch": "main"}}
+
+
+def config(
+    syncs: Sequence[object] = (APPS,),
+    targets: Sequence[object] = ({"name": "default"},),
+    **gateway: object,
+) -> Config:
     return Config.model_validate(
         {
-            "syncs": [{"name": "apps", "git": {"url": URL, "branch": "main"}}],
+            "syncs": list(syncs),
+            "targets": list(targets),
             "gateway": {"listen": "127.0.0.1:0", **gateway},
         }
     )
@@ -122,73 +139,138 @@ class Stage:
     session: aiohttp.ClientSession
     url: str
     heard: list[Message]
+    broker: MemoryBroker
+    follower: Follower
+    listeners: Listeners
+    api: Api
 
     async def say(self, *messages: Message, correlationid: str | None = None) -> None:
         """Say events, and wait until the gateway has folded them."""
         await self.bus.publish(*(Draft(message=m, correlationid=correlationid) for m in messages))
-        await asyncio.sleep(0.02)
+        await self.settled()
 
-    async def get(self, path: str, **query: str) -> tuple[int, object]:
+    async def settled(self) -> None:
+        """Wait until the gateway has folded all that was said."""
+        async with asyncio.timeout(5):
+            while self.follower.folded < len(self.broker.streams[LOG].packets):
+                await asyncio.sleep(0)
+
+    async def get(self, path: str, **query: str) -> tuple[int, Any]:
         async with self.session.get(f"{self.url}/{path}", params=query) as answer:
             return answer.status, await answer.json()
 
-    async def post(self, path: str, body: str) -> tuple[int, object]:
-        """Post as Flux v1's clients do: without a Content-Type."""
-        async with self.session.post(
-            f"{self.url}/{path}", data=body.encode(), skip_auto_headers=["Content-Type"]
+    async def post(self, path: str, body: object) -> tuple[int, Any]:
+        """Post as Flux v1's clients do: without a Content-Type; bytes and text as they are."""
+        return await self.send("POST", path, body)
+
+    async def send(
+        self, method: str, path: str, body: object = b"", **headers: str
+    ) -> tuple[int, Any]:
+        """Send anything; what is answered must be JSON in any case."""
+        data = body if isinstance(body, bytes) else str(body).encode()
+        if not isinstance(body, bytes | str):
+            data = json.dumps(body).encode()
+        async with self.session.request(
+            method,
+            f"{self.url}/{path}",
+            data=io.BytesIO(data),
+            headers=headers,
+            skip_auto_headers=["Content-Type"],
+            allow_redirects=False,
         ) as answer:
             text = await answer.text()
-            return answer.status, await answer.json(content_type=None) if text else None
+            return answer.status, await answer.json() if text else None
+
+    async def finished(self, job: object) -> dict[str, Any]:
+        """Wait for a job as clients do."""
+        async with asyncio.timeout(5):
+            while True:
+                status, found = await self.get("v6/jobs", id=str(job))
+                assert status == 200
+                if found["StatusString"] in {"succeeded", "failed"}:
+                    return dict(found)
+                await asyncio.sleep(0.01)
+
+
+Answers = Callable[[Envelope], Sequence[Message]]
+"""What the other stages say to a message."""
+
+
+def willing(envelope: Envelope) -> Sequence[Message]:
+    """Answer every question, and carry out every order."""
+    match envelope.message:
+        case HeadQuestion():
+            return [HeadTold(revision=NEW, branch="main")]
+        case TagsQuestion(image=image):
+            tags = ("1.3.0", "1.4.0", "2.0.0-rc.1", "latest")
+            return [TagsListed(image=image, tags=tuple(Tag(name=tag) for tag in tags))]
+        case PlanQuestion():
+            return [PlanMade(result={CART: SUCCESS})]
+        case UpdateRequested(repository=about):
+            done = {CART: SUCCESS}
+            return [OrderCompleted(order=envelope.id, about=about, revision=NEW, result=done)]
+    return []
 
 
 class Stages:
-    """Plays the other stages: answers questions, carries out orders, notes signals."""
+    """Plays the other stages, and notes what they heard."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Answers) -> None:
         self.heard: list[Message] = []
+        self._answers = answers
 
     async def __call__(self, _: str, messages: Sequence[Envelope]) -> Outcome:
         self.heard += [envelope.message for envelope in messages]
         events = [Draft(message=m, cause=e) for e in messages for m in self._answers(e)]
         return Outcome(events=tuple(events))
 
-    def _answers(self, envelope: Envelope) -> list[Message]:
-        match envelope.message:
-            case HeadQuestion():
-                return [HeadTold(revision=NEW, branch="main")]
-            case TagsQuestion(image=image):
-                tags = ("1.3.0", "1.4.0", "2.0.0-rc.1", "latest")
-                return [TagsListed(image=image, tags=tuple(Tag(name=tag) for tag in tags))]
-            case PlanQuestion():
-                return [PlanMade(result={CART: SUCCESS})]
-            case UpdateRequested():
-                done = {CART: SUCCESS}
-                order = OrderCompleted(
-                    order=envelope.id, about=REPOSITORY, revision=NEW, result=done
-                )
-                return [order]
-        return []
-
 
 @asynccontextmanager
 async def a_stage(
-    *, alive: bool = True, past: Sequence[Message] = PAST, **gateway: object
+    *,
+    alive: Sequence[str] = STAGES,
+    past: Sequence[Message] = PAST,
+    answers: Answers = willing,
+    syncs: Sequence[object] = (APPS,),
+    deadline: float = 5.0,
+    unheard: float = 45.0,
+    post: Callable[[Client], Post] = lambda bus: bus,
+    **gateway: object,
 ) -> AsyncIterator[Stage]:
-    """Run a gateway; without the others *alive* nobody answers it."""
-    settings = Settings.of(config(**gateway))
-    broker, stages, stop = MemoryBroker([("default", "apps")]), Stages(), asyncio.Event()
+    """Run a gateway; of the other stages only those *alive* answer, within *deadline* seconds."""
+    settings = Settings.of(config(syncs, **gateway))
+    broker, stages, stop = MemoryBroker([("default", "apps")]), Stages(answers), asyncio.Event()
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(broker.connect("/gateway/test"))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        view = View(settings.target, settings.syncs)
-        api = Api(settings, view, Handlers(settings, view, bus), bus)
+        view, listeners = View(settings.target, settings.syncs), Listeners()
+        asking = Asking(post(bus), say=deadline, answer=deadline)
+        follower = Follower(bus, view, listeners, idle=0.005)
+        api = Api(
+            settings,
+            view,
+            handlers=Handlers(settings, view, asking, unheard=unheard),
+            tags=RegistryTags(view, asking),
+            follower=follower,
+            listeners=listeners,
+            catch_up=0.5,
+        )
         url = await stack.enter_async_context(serving(api, "127.0.0.1", 0))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(stop.set)
-        group.create_task(Follower(bus, view).run(stop))
-        for service in ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier"):
-            if alive:
-                group.create_task(bus.worker(service, stages)(stop))
-        stage = Stage(bus=bus, view=view, session=session, url=url, heard=stages.heard)
+        group.create_task(follower.run(stop))
+        for service in alive:
+            group.create_task(bus.worker(service, stages)(stop))
+        stage = Stage(
+            bus=bus,
+            view=view,
+            session=session,
+            url=url,
+            heard=stages.heard,
+            broker=broker,
+            follower=follower,
+            listeners=listeners,
+            api=api,
+        )
         await stage.say(*past)
         yield stage
