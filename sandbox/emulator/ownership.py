@@ -118,7 +118,8 @@ def apply(
     merged = _pruned(merged, last, [said, *others], shape)
     changes = compare(live, merged, shape)
     claims = _taken(claims, changes, owner, force=force)
-    time = claims[owner].time if owner in claims and last == wanted else now()
+    changed = last != wanted or changes.modified | changes.added | changes.removed
+    time = now() if changed or owner not in claims else claims[owner].time
     claims[owner] = Claim(wanted, time)
     return with_claims(merged, claims)
 

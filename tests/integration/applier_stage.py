@@ -1,0 +1,144 @@
+"""An applier on a cluster, the bus in memory, and a person with kubectl."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sandbox.cluster import Cluster
+from sandbox.kube import Kube, kube
+from services.cluster_applier.kube import REQUESTS
+from services.cluster_applier.main import wire
+from services.git_watcher.domain.render import read, render
+from shared.bundle import store
+from shared.bundle.format import Header, pack
+from shared.bus import names
+from shared.bus.client import Client
+from shared.bus.memory import MemoryBroker
+from shared.config.model import Config
+from shared.contract import Draft, Message, StateDeclared, SyncCompleted
+from shared.runtime import lifecycle
+from shared.runtime.health import Health
+
+SYNCS = ("apps", "other")
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """An applier, what it says, and a person with kubectl."""
+
+    broker: MemoryBroker
+    bus: Client
+    kube: Kube
+    config: Config
+    namespace: str
+    cluster: Cluster
+    revisions: list[str] = field(default_factory=list)
+    told: list[Message] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def applying(self) -> AsyncIterator[None]:
+        """Run the applier for the length of the block."""
+        stop = asyncio.Event()
+        async with (
+            self.broker.connect("/cluster-applier/test") as bus,
+            wire(self.config, bus, Health()) as workers,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(lifecycle.supervise(workers, stop=stop, grace=5))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def declare(self, text: str, *, sync: str = "apps", **header: Any) -> None:
+        """Say that git declares *text* at a new revision."""
+        self.revisions.append(f"{len(self.revisions):040x}")
+        files = [read("a.yaml", text.encode(), default_namespace=self.namespace, mark_set=sync)]
+        rendered = render(files)
+        values = {
+            "sync": sync,
+            "target": "default",
+            "repository": "r#main",
+            "url": "u",
+            "revision": self.revisions[-1],
+            "height": len(self.revisions),
+            "ancestors": tuple(reversed(self.revisions)),
+            "default_namespace": self.namespace,
+            "problems": len(rendered.problems),
+        }
+        bundle = pack(Header.model_validate({**values, **header}), rendered.items)
+        await store.publish(self.bus, bundle)
+        declared = {key: values[key] for key in ("sync", "target", "repository", "url")}
+        state = StateDeclared(
+            **declared, branch="main", revision=bundle.header.revision, bundle=bundle.digest
+        )
+        await self.bus.publish(Draft(message=state))
+
+    async def listen(self) -> None:
+        async with aclosing(self.bus.events(names.LOG)) as events:
+            async for _, envelope in events:
+                self.told.append(envelope.message)
+
+    async def wait(self, kind: type, fits: Callable[[Any], bool] = lambda _: True) -> Any:
+        """Wait until something that fits was told, and return it."""
+        async with asyncio.timeout(30):
+            while True:
+                for message in self.told:
+                    if isinstance(message, kind) and fits(message):
+                        self.told.remove(message)
+                        return message
+                await asyncio.sleep(0.01)
+
+    async def completed(self) -> SyncCompleted:
+        revision = self.revisions[-1]
+        return await self.wait(SyncCompleted, lambda one: one.revision == revision)
+
+    async def data(self, name: str) -> Any:
+        found = await self.kube.get("ConfigMap", name, self.namespace)
+        return found and found.get("data")
+
+    async def wait_data(self, name: str, data: object) -> None:
+        async with asyncio.timeout(20):
+            while await self.data(name) != data:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def staged(place: Cluster, state: Path) -> AsyncIterator[Stage]:
+    """Yield a stage with a namespace of its own on *place*."""
+    namespace = f"test-{uuid4().hex[:6]}"
+    syncs = [{"name": name, "git": {"url": "u"}, "sync_interval": "1h"} for name in SYNCS]
+    target = {"kubeconfig": str(place.kubeconfig), "namespace": f"{namespace}-flux"}
+    config = Config.model_validate(
+        {"syncs": syncs, "targets": [{"name": "default", **target}], "state_dir": str(state)}
+    )
+    async with AsyncExitStack() as stack:
+        broker = MemoryBroker([("default", name) for name in SYNCS])
+        bus = await stack.enter_async_context(broker.connect("/test"))
+        person = await stack.enter_async_context(kube(place.kubeconfig))
+        await person.call("POST", "api/v1/namespaces", {"metadata": {"name": namespace}})
+        found = Stage(
+            broker=broker,
+            bus=bus,
+            kube=person,
+            config=config,
+            namespace=namespace,
+            cluster=place,
+        )
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        listening = group.create_task(found.listen())
+        stack.callback(listening.cancel)
+        yield found
+
+
+def config_map(name: str, **data: str) -> str:
+    lines = "".join(f'  {key}: "{value}"\n' for key, value in data.items())
+    return f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata:\n{lines}"
+
+
+def applies() -> float:
+    return REQUESTS.labels("default", "apply")._value.get()
