@@ -56,6 +56,7 @@ def _assemble(name: str, values: Mapping[str, Any], path: Path, key: str) -> Slo
         ),
         repository=(*path, key),
         registry=(*path, "registry") if registry else None,
+        registry_text=registry or "",
         # An unquoted `1.10` is a number and has lost its zero: it says no tag, as in Flux v1, but
         # it is the place to write one. So is every other `tag` that the chart would read.
         tag=(*path, "tag") if "tag" in values else None,
@@ -86,6 +87,7 @@ def _mapped_slot(name: str, value: Mapping[str, Any], paths: Mapping[str, Path])
         container=Container(name=name, image=image),
         repository=paths["repository"],
         registry=paths.get("registry"),
+        registry_text=texts.get("registry") or "",
         tag=paths.get("tag"),
     )
 

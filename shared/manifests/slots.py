@@ -29,6 +29,8 @@ class Slot:
     container: Container
     repository: Path
     registry: Path | None = None
+    registry_text: str = ""
+    """What stands there; it may be more than a host: `ghcr.io/acme`."""
     tag: Path | None = None
 
     def values(self, image: ImageRef) -> Mapping[Path, str]:
@@ -37,13 +39,7 @@ class Slot:
 
         Raises: ValueError if a part that has a place of its own is missing.
         """
-        found: dict[Path, str] = {}
-        name = image.repository
-        if self.registry:
-            if not image.domain:
-                raise ValueError(f"{image} names no registry, and the manifest has a field for it")
-            found[self.registry] = image.domain
-            name = image.path
+        found, name = self._named(image)
         digest = f"@{image.digest}" if image.digest else ""
         if self.tag:
             if not image.tag:
@@ -53,3 +49,12 @@ class Slot:
             name = f"{name}:{image.tag}"
         found[self.repository] = name if self.tag else name + digest
         return found
+
+    def _named(self, image: ImageRef) -> tuple[dict[Path, str], str]:
+        """Return what to write into the registry's field, and the name that is left to write."""
+        before = f"{self.registry_text}/"
+        if self.registry is None or image.repository.startswith(before):
+            return {}, image.repository.removeprefix(before if self.registry else "")
+        if not image.domain:
+            raise ValueError(f"{image} names no registry, and the manifest has a field for it")
+        return {self.registry: image.domain}, image.path
