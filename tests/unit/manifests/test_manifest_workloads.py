@@ -122,11 +122,11 @@ def test_a_tag_that_is_no_text_is_replaced_by_one(tag: str) -> None:
 
 @pytest.mark.parametrize("registry", ["ghcr.io/acme", "mirror", "127.0.0.1:5000/x"])
 def test_a_registry_that_is_more_or_less_than_a_host_stays(registry: str) -> None:
-    text = RELEASE.format(tag=f"v1, registry: '{registry}'")
+    text = RELEASE.format(tag=f"t1, registry: '{registry}'")
     for image in (f"{registry}/a/b:v2", f"{registry}/c:v2"):
         after = set_image(text, "default:helmrelease/r", "chart-image", image)
         path = image.removeprefix(f"{registry}/").removesuffix(":v2")
-        assert after == text.replace("v1", "v2").replace("a/b", path)
+        assert after == text.replace("t1", "v2").replace("a/b", path)
 
 
 def test_a_tag_that_is_a_mapping_is_not_written_beside() -> None:
