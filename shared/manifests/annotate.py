@@ -38,7 +38,7 @@ def annotation_splices(
     if found is None:
         return _insert(text, metadata, {_FIELD: added}, after=_NAMES) if added else []
     annotations = target(found)
-    if annotations.is_scalar:  # `annotations:` with nothing, or with null
+    if annotations.is_null:
         return _fill(text, metadata, annotations, added) if added else []
     if not annotations.is_mapping:
         raise EditError("metadata.annotations is no mapping")
@@ -82,8 +82,7 @@ def _change_flow(
     splices = _remove(text, annotations, there, gone)
     if fresh:
         last = max(index for index, is_gone in enumerate(gone) if not is_gone)
-        inner = "".join(f", {pair}" for pair in _pairs(annotations, fresh))
-        splices.append(behind(there[last][1], inner))
+        splices.append(behind(text, there[last], _pairs(annotations, fresh)))
     return splices
 
 
@@ -152,8 +151,7 @@ def _insert(
     if not there:
         raise EditError("metadata is empty")
     if mapping.is_flow:
-        inner = "".join(f", {pair}" for pair in _pairs(mapping, fresh))
-        return [behind(there[-1][1], inner)]
+        return [behind(text, there[-1], _pairs(mapping, fresh))]
     indent = column(text, there[0][0])
     lines = _lines(text, mapping, fresh, " " * indent)
     anchor = _entry_to_follow(text, there, after)

@@ -18,14 +18,18 @@ def on_new_lines(text: str, after: int, lines: Sequence[str]) -> list[Splice]:
 
 def in_front(text: str, key: Place, lines: Sequence[str]) -> list[Splice]:
     """Put *lines* before *key*, which keeps its column."""
-    end = eol(text)
-    inner = "".join(line.lstrip(" ") + end + " " * column(text, key) for line in lines)
+    end, indent = eol(text), column(text, key)
+    inner = "".join(line[indent:] + end + " " * indent for line in lines)
     return [Splice(start=key.start, end=key.start, text=inner)]
 
 
-def behind(value: Place, inner: str) -> Splice:
-    """Put *inner* right behind *value*."""
-    return Splice(start=value.end, end=value.end, text=inner)
+def behind(text: str, entry: tuple[Place, Place], pairs: Sequence[str]) -> Splice:
+    """Put *pairs* behind an *entry* in braces: on lines of their own if it stands on its own."""
+    key, value = entry
+    start = text.rfind("\n", 0, key.start) + 1
+    alone = start > 0 and not text[start : key.start].strip()
+    comma = f",{eol(text)}{text[start : key.start]}" if alone else ", "
+    return Splice(start=value.end, end=value.end, text="".join(comma + pair for pair in pairs))
 
 
 def next_line(text: str, place: int) -> int:

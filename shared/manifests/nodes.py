@@ -98,6 +98,11 @@ class Place:
         """Whether nothing is written at all, as in `key:`."""
         return self.is_scalar and self.start == self.end
 
+    @property
+    def is_null(self) -> bool:
+        """Whether it says null, by a word or by nothing."""
+        return self.is_scalar and not self.style and resolve(self.node.text) is None
+
     def content(self, text: str) -> int:
         """Return where the value starts, after anchor and tag; if empty, after its colon."""
         if self.is_empty and self.key_end is not None:

@@ -82,6 +82,15 @@ def test_what_cannot_be_done_is_told(text: str, why: str) -> None:
         set_image(text, ID, "c", "a:2")
 
 
+@pytest.mark.parametrize("written", ["foo", "[]", "[a: b]", "'null'", '""', "5"])
+def test_annotations_that_are_none_are_not_replaced(written: str) -> None:
+    text = POD.format(image="a:1", other="b:1").replace(
+        "name: p", f"name: p\n  annotations: {written}"
+    )
+    with pytest.raises(EditError, match=r"line 1: .*annotations is no mapping"):
+        annotate(text, ID, {"automated": "true"})
+
+
 def test_a_shared_anchor_is_edited_when_all_who_share_it_want_the_same() -> None:
     text = POD.format(image="&x a:1", other="*x")
     edits = [
