@@ -195,10 +195,11 @@ class Applying:
             await self._kube.alive()
             return
         self._troubles.pop(kind, None)
-        metadata = answer.body.get("metadata") if isinstance(answer.body, Mapping) else None
-        if answer.ok and isinstance(metadata, Mapping):
-            self._note(one, metadata, created=answer.status == 201)
+        if answer.ok and answer.metadata:
+            self._note(one, answer.metadata, created=answer.status == 201)
             return
+        if answer.ok:
+            self._doubt(str(one.id))
         reason = sentence(one.id.kind, answer.status, answer.reason, answer.body)
         if answer.names_nothing:
             self.unserved = self.unfinished = True

@@ -84,7 +84,7 @@ class InventoryStore:
         answer = await self._kube.get(self._path(sync), accept=METADATA)
         if not answer.ok and answer.status != 404:
             raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
-        version = answer.body["metadata"]["resourceVersion"] if answer.ok else ""
+        version = answer.metadata.get("resourceVersion") if answer.ok else ""
         if version != known.version:
             raise _written(sync)
 
@@ -112,7 +112,9 @@ class InventoryStore:
             raise _written(sync)
         if not answer.ok:
             raise PermanentError(f"the inventory of {sync} can't be written: {answer.reason}")
-        self._known[sync] = _Known(version=answer.body["metadata"]["resourceVersion"], at=_now())
+        self._known[sync] = _Known(
+            version=str(answer.metadata.get("resourceVersion", "")), at=_now()
+        )
 
     async def _take(self, item: Any) -> None:
         name = str(item["metadata"]["name"])

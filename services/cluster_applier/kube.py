@@ -47,6 +47,12 @@ class Answer:
         return self.status < 300
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Of the object that it shows; empty where it shows none."""
+        found = self.body.get("metadata") if isinstance(self.body, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
+
+    @property
     def overloaded(self) -> bool:
         """Whether it has too much to do; true of all that is asked of it now."""
         return self.status == 429

@@ -104,7 +104,7 @@ class Pruning:
                 return  # each is looked at by itself then
             for item in answer.body.get("items") or ():
                 found[f"{collection}/{item['metadata']['name']}"] = item["metadata"]
-            token = str((answer.body.get("metadata") or {}).get("continue") or "")
+            token = str(answer.metadata.get("continue") or "")
             if not token:
                 break
         self._there |= found
@@ -126,7 +126,7 @@ class Pruning:
             if not answer.ok and answer.status != 404:
                 self._fail(gone, answer.reason, passing=answer.passing)
                 return
-            metadata = answer.body["metadata"] if answer.ok else None
+            metadata = answer.metadata if answer.ok else None
         judgement = judged(metadata, gone.applied)
         match judgement.fate:
             case Fate.KEEP:

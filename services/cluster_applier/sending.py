@@ -36,7 +36,7 @@ async def send(
         return await patient(kube, lambda: kube.apply(path, body))
     if not scales:
         answer = await patient(kube, lambda: kube.apply(path, body, force=False))
-        if answer.ok and (answer.status == 201 or not is_kubectls(answer.body["metadata"])):
+        if answer.ok and (answer.status == 201 or not is_kubectls(answer.metadata)):
             return answer
         if not answer.ok and answer.status != 409:
             return answer
@@ -63,7 +63,7 @@ async def _adopted(kube: Kube, path: str, body: bytes, *, leave: bool) -> Answer
             break
         if not there.ok:
             return there
-        metadata = there.body["metadata"]
+        metadata = there.metadata
         if ignored(metadata):
             return None
         entries = taken_over(metadata, leave=leave)
@@ -75,7 +75,7 @@ async def _adopted(kube: Kube, path: str, body: bytes, *, leave: bool) -> Answer
             {
                 "op": "replace",
                 "path": "/metadata/resourceVersion",
-                "value": metadata["resourceVersion"],
+                "value": metadata.get("resourceVersion"),
             },
         ]
         done = await patient(kube, partial(kube.patch, path, changes))

@@ -1,0 +1,238 @@
+"""Applying against an API server that is slow, busy, broken: one bad object spoils only itself."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from services.cluster_applier.apply import ENOUGH, Applying, Asking
+from services.cluster_applier.domain.inventory import Applied
+from services.cluster_applier.domain.ledger import Ledger
+from services.cluster_applier.domain.plan import Wanted
+from services.cluster_applier.domain.refusal import is_final, sentence
+from services.cluster_applier.kube import Kube
+from shared.bundle.format import Bundle, Header, Item, digest_of, pack
+from shared.manifests import ObjectId
+from shared.runtime.errors import TemporaryError
+from tests.unit.cluster_applier.fakes import FakeApi, owned, serving
+
+VERSION = (200, {"gitVersion": "v1"})
+
+
+def bundle_of(names: Iterable[str]) -> Bundle:
+    items = []
+    for name in names:
+        body = json.dumps({"name": name}).encode()
+        named = ObjectId.parse(name)
+        items.append(
+            Item(id=named, version="v1", body=body, digest=digest_of(body), file="a.yaml", line=1)
+        )
+    header = Header(sync="apps", target="t", repository="r", url="u", revision="1")
+    return pack(header, items)
+
+
+def path(name: str) -> str:
+    named = ObjectId.parse(name)
+    return f"/{named.kind}/{named.name}"
+
+
+def wanted(bundle: Bundle) -> list[Wanted]:
+    return [
+        Wanted(id=entry.object_id, entry=entry, path=path(entry.id))
+        for entry in bundle.header.index
+    ]
+
+
+def applying(
+    kube: Kube, bundle: Bundle, ledger: Ledger | None = None, known: Any = None
+) -> Applying:
+    async def still_ours() -> None:
+        return
+
+    async def gives(_name: str, _owner: str) -> bool:
+        return False
+
+    asking = Asking(answered=lambda *_: None, still_ours=still_ours, gives=gives)
+    return Applying("apps", kube, ledger or Ledger(), bundle, known or {}, asking=asking)
+
+
+def takes(api: FakeApi, bundle: Bundle) -> None:
+    """Let the server take every object of *bundle*."""
+    api.on("GET", "/version", VERSION)
+    for one in wanted(bundle):
+        api.on("PATCH", one.path, (201, {"metadata": owned(one.id.name)}))
+
+
+async def hang(_: web.Request) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+MAPS = [f"ConfigMap n/{n}" for n in range(6)]
+SERVER_ERROR = (500, {"message": "etcd is in a mood"})
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_an_error_of_one_object_spoils_only_itself(tmp_path: Path, status: int) -> None:
+    api, bundle = FakeApi(), bundle_of(MAPS)
+    takes(api, bundle)
+    api.on("PATCH", path(MAPS[2]), (status, {"message": "in a mood"}))
+    known = {MAPS[2]: Applied(digest="before", uid="u", fields="f")}
+    async with serving(api, tmp_path) as kube:
+        round_ = applying(kube, bundle, known=known)
+        await round_.apply(wanted(bundle), 2)
+
+    assert [one.id for one in round_.results if one.action == "failed"] == [MAPS[2]]
+    assert len(round_.results) == len(MAPS)
+    assert (round_.failed, round_.unfinished) == (True, True)
+    # It may have been applied or not: what was applied before is not certain any more.
+    assert round_.applied[MAPS[2]] == Applied(digest="", uid="u", fields="f")
+
+
+async def test_an_object_that_hangs_holds_no_other_and_no_later_stage(tmp_path: Path) -> None:
+    names = [*MAPS, "apps/Deployment n/web"]
+    api, bundle = FakeApi(), bundle_of(names)
+    takes(api, bundle)
+    api.on("PATCH", path(MAPS[0]), hang)
+    loop = asyncio.get_running_loop()
+    async with serving(api, tmp_path, timeout=4.0) as kube:
+        round_ = applying(kube, bundle)
+        begin = loop.time()
+        working = asyncio.create_task(round_.apply(wanted(bundle), 1))
+        await api.wait_asked("PATCH", path(names[-1]), 1)
+        waited = loop.time() - begin
+        await working
+
+    assert waited < 3.0
+    (failed,) = [one for one in round_.results if one.action == "failed"]
+    assert failed.message == "no answer within 4 s"
+
+
+async def test_a_webhook_that_hangs_is_not_waited_for_a_thousand_times(tmp_path: Path) -> None:
+    names = [*(f"Secret n/{n}" for n in range(1000)), "ConfigMap n/a"]
+    api, bundle = FakeApi(), bundle_of(names)
+    takes(api, bundle)
+    for name in names[:-1]:
+        api.on("PATCH", path(name), (500, {"message": "failed calling webhook: timeout"}))
+    async with serving(api, tmp_path) as kube:
+        round_ = applying(kube, bundle)
+        await round_.apply(wanted(bundle), 4)
+
+    patched = [asked for asked in api.asked if asked[0] == "PATCH"]
+    assert len(patched) <= ENOUGH + 4 + 1
+    assert [one.id for one in round_.results if one.action == "created"] == ["ConfigMap n/a"]
+    assert len(round_.held) + len(round_.results) == len(names)
+    assert round_.unfinished
+
+
+async def test_a_busy_server_is_asked_again_when_it_said_so(tmp_path: Path) -> None:
+    api, bundle = FakeApi(), bundle_of(MAPS[:1])
+    takes(api, bundle)
+    at: list[float] = []
+
+    async def busy(_: web.Request) -> web.Response:
+        at.append(asyncio.get_running_loop().time())
+        if len(at) == 1:
+            return web.json_response({"message": "busy"}, status=429, headers={"Retry-After": "1"})
+        return web.json_response({"metadata": owned("0")}, status=201)
+
+    api.on("PATCH", path(MAPS[0]), busy)
+    async with serving(api, tmp_path) as kube:
+        round_ = applying(kube, bundle)
+        await round_.apply(wanted(bundle), 1)
+
+    assert [one.action for one in round_.results] == ["created"]
+    assert at[1] - at[0] >= 0.99
+
+
+async def test_a_cluster_that_is_away_is_one_outage_and_what_was_done_is_known(
+    tmp_path: Path,
+) -> None:
+    api, bundle = FakeApi(), bundle_of(MAPS)
+    takes(api, bundle)
+
+    async def away(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    for name in MAPS[2:]:
+        api.on("PATCH", path(name), away)
+    known = {name: Applied(digest="before", uid="u") for name in MAPS}
+    async with serving(api, tmp_path) as kube:
+        round_ = applying(kube, bundle, known=known)
+        with pytest.raises(TemporaryError, match="cluster default"):
+            await round_.apply(wanted(bundle), 1)
+
+    digests = [round_.applied[name].digest for name in MAPS[:3]]
+    assert digests == [*(entry.digest for entry in bundle.header.index[:2]), ""]
+
+
+async def test_errors_of_all_objects_of_a_server_that_is_not_alive_are_its_own(
+    tmp_path: Path,
+) -> None:
+    api, bundle = FakeApi(), bundle_of(MAPS)
+    takes(api, bundle)
+    api.on("PATCH", path(MAPS[0]), (503, {"message": "apiserver is shutting down"}))
+    api.on("GET", "/version", (503, {"message": "apiserver is shutting down"}))
+    async with serving(api, tmp_path) as kube:
+        with pytest.raises(TemporaryError, match="shutting down"):
+            await applying(kube, bundle).apply(wanted(bundle), 1)
+
+
+@pytest.mark.parametrize("body", ["", b"\xff", [], {"kind": "Status"}])
+async def test_an_answer_that_means_nothing_spoils_only_its_object(
+    tmp_path: Path, body: Any
+) -> None:
+    api, bundle = FakeApi(), bundle_of(MAPS[:2])
+    takes(api, bundle)
+
+    async def garbage(_: web.Request) -> web.Response:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return web.Response(body=data)
+
+    api.on("PATCH", path(MAPS[0]), garbage)
+    async with serving(api, tmp_path) as kube:
+        round_ = applying(kube, bundle)
+        await round_.apply(wanted(bundle), 2)
+
+    assert sorted(one.action for one in round_.results) == ["created", "failed"]
+
+
+async def test_drift_of_another_object_is_put_back_while_a_large_apply_goes_on(
+    tmp_path: Path,
+) -> None:
+    api, bundle = FakeApi(), bundle_of([*MAPS, "ConfigMap n/drifts"])
+    takes(api, bundle)
+    api.on("PATCH", path(MAPS[0]), hang)
+    todo = wanted(bundle)
+    async with serving(api, tmp_path, timeout=1.0) as kube:
+        round_ = applying(kube, bundle)
+        assert not round_.correct("ConfigMap n/drifts")
+        working = asyncio.create_task(round_.apply(todo[:-1], 1, unchanged=todo))
+        await api.wait_asked("PATCH", path(MAPS[0]), 1)
+        assert round_.correct("ConfigMap n/drifts")
+        await api.wait_asked("PATCH", path("ConfigMap n/drifts"), 1)
+        assert not working.done()
+        await working
+
+
+def test_a_refused_secret_shows_no_value() -> None:
+    said = "failed to create typed patch object (n/s): .data.k: expected string, got hunter2"
+    body = {"details": {"causes": [{"field": "data.k", "reason": "FieldValueInvalid"}]}}
+    for found in (body, {}, None, "hunter2"):
+        assert "hunter2" not in sentence("Secret", 500, said, found)
+    assert "data.k (FieldValueInvalid)" in sentence("Secret", 422, said, body)
+    assert sentence("ConfigMap", 500, said, body) == said
+
+
+def test_only_what_a_change_of_the_object_alone_can_help_is_final() -> None:
+    assert is_final(422, "spec.selector: field is immutable")
+    assert is_final(500, "failed to create typed patch object")
+    assert not is_final(400, 'admission webhook "x" denied the request')
+    assert not is_final(403, "forbidden")
+    assert not is_final(500, "etcd")

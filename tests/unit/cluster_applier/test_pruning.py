@@ -1,0 +1,238 @@
+"""Pruning never goes by memory alone, and never forgets what it could not see."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from services.cluster_applier.discovery import Discovery
+from services.cluster_applier.domain.drift import Drift
+from services.cluster_applier.domain.inventory import Applied, Inventory
+from services.cluster_applier.domain.ledger import Ledger
+from services.cluster_applier.domain.pruning import Fate, is_flux_own, judged
+from services.cluster_applier.drifting import Drifting
+from services.cluster_applier.inventory_store import LARGEST, InventoryStore
+from services.cluster_applier.kube import Kube
+from services.cluster_applier.live import MOMENT, Live
+from services.cluster_applier.prune import Pruning
+from shared.contract import SyncRequested
+from shared.manifests import ObjectId
+from shared.runtime.errors import PermanentError, TemporaryError
+from tests.unit.cluster_applier.fakes import FakeApi, FakeBus, listed, owned, serving
+
+MAPS = "/api/v1/namespaces/n/configmaps"
+VERBS = ["list", "watch", "get"]
+
+
+def group(name: str, kind: str, plural: str, **version: Any) -> dict[str, Any]:
+    resource = {"resource": plural, "responseKind": {"kind": kind}, "scope": "Namespaced"}
+    found = {"version": "v1", "resources": [{**resource, "verbs": VERBS}], **version}
+    return {"metadata": {"name": name}, "versions": [found]}
+
+
+def serves(api: FakeApi, *groups: dict[str, Any]) -> None:
+    for root, items in (("/api", [group("", "ConfigMap", "configmaps")]), ("/apis", list(groups))):
+        api.on("GET", root, (200, {"kind": "APIGroupDiscoveryList", "items": items}))
+
+
+def pruning(kube: Kube, discovery: Discovery | None = None) -> Pruning:
+    return Pruning(kube, discovery or Discovery(kube), Ledger(), at_once=4, namespace="flux-system")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "applied", "fate"),
+    [
+        (None, Applied(uid="u"), Fate.FORGET),
+        (owned("a", uid="u"), Applied(uid="u"), Fate.DELETE),
+        (owned("a", uid="new"), Applied(uid="u"), Fate.FORGET),
+        (owned("a", uid="u"), Applied(), Fate.DELETE),
+        ({"uid": "u"}, Applied(), Fate.FORGET),
+        (owned("a", uid="u", ownerReferences=[{}]), Applied(uid="u"), Fate.KEEP),
+        *(
+            (owned("a", uid="u", annotations={key: value}), Applied(uid="u"), Fate.KEEP)
+            for key in ("fluxcd.io/ignore", "flux.weave.works/ignore")
+            for value in ("true", "sync_only")
+        ),
+    ],
+)
+def test_only_what_is_ours_and_nobody_keeps_is_deleted(
+    metadata: Any, applied: Applied, fate: Fate
+) -> None:
+    assert judged(metadata, applied).fate is fate
+
+
+def test_the_inventories_and_their_namespace_are_flux_own() -> None:
+    own = ("Namespace flux-system", "ConfigMap flux-system/flux-inventory-apps")
+    others = ("Namespace shop", "ConfigMap shop/flux-inventory-apps", "x/Namespace flux-system")
+    assert all(is_flux_own(ObjectId.parse(name), "flux-system") for name in own)
+    assert not any(is_flux_own(ObjectId.parse(name), "flux-system") for name in others)
+
+
+async def test_a_kind_that_is_not_served_now_is_kept_and_told(tmp_path: Path) -> None:
+    api = FakeApi()
+    serves(api)
+    async with serving(api, tmp_path) as kube:
+        round_ = pruning(kube)
+        await round_.delete([("g/Widget n/w", Applied(uid="u"))])
+
+    assert round_.forgotten == set()
+    (kept,) = round_.kept
+    assert kept.message == "the cluster serves no g Widget now; deleted when it does"
+
+
+async def test_a_group_that_is_stale_in_discovery_serves_what_it_served(tmp_path: Path) -> None:
+    api = FakeApi()
+    widget = group("g", "Widget", "widgets")
+    serves(api, widget)
+    async with serving(api, tmp_path) as kube:
+        discovery = Discovery(kube)
+        named = ObjectId.parse("g/Widget n/w")
+        assert await discovery.find(named, "v1")
+        stale = {**widget["versions"][0], "freshness": "Stale", "resources": []}
+        serves(api, {**widget, "versions": [stale]}, group("h", "Other", "others"))
+        discovery.expire()
+        assert await discovery.find(ObjectId.parse("h/Other n/o"), "v1")
+        assert await discovery.find(named, "v1")
+        serves(api)
+        discovery.expire()
+        assert await discovery.find(named, "v1") is None
+
+
+async def test_many_are_looked_at_by_one_list_and_deleted_side_by_side(tmp_path: Path) -> None:
+    api = FakeApi()
+    serves(api)
+    names = [f"c{number}" for number in range(40)]
+    api.on("GET", MAPS, listed(*({"metadata": owned(name)} for name in names[1:])))
+    waiting, most = 0, 0
+
+    async def delete(_: Any) -> Any:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        await asyncio.sleep(0.01)
+        waiting -= 1
+        return await done(_)
+
+    api.on("DELETE", "done", (200, {}))
+    done = api._answers["DELETE", "done"]
+    for name in names:
+        api.on("DELETE", f"{MAPS}/{name}", delete)
+    async with serving(api, tmp_path) as kube:
+        round_ = pruning(kube)
+        await round_.delete((f"ConfigMap n/{one}", Applied(uid=f"uid-{one}")) for one in names)
+
+    assert len(round_.forgotten) == 40
+    assert api.count("GET", MAPS) == 1
+    assert len([one for one in api.asked if one[0] == "DELETE"]) == 39
+    assert most == 4
+
+
+async def test_what_could_not_be_deleted_stays_ours_and_others_go_on(tmp_path: Path) -> None:
+    api = FakeApi()
+    serves(api)
+    for name in ("a", "b"):
+        api.on("GET", f"{MAPS}/{name}", (200, {"metadata": owned(name)}))
+    api.on("DELETE", f"{MAPS}/a", (500, {"message": "failed calling webhook"}))
+    api.on("DELETE", f"{MAPS}/b", (200, {}))
+    async with serving(api, tmp_path) as kube:
+        round_ = pruning(kube)
+        ledger = round_._ledger
+        gone = {f"ConfigMap n/{one}": Applied(uid=f"uid-{one}", fields="f") for one in "ab"}
+        ledger.claim(Inventory(sync="apps", objects=gone))
+        await round_.delete(gone.items())
+
+    assert round_.forgotten == {"ConfigMap n/b"}
+    assert ledger.owner("ConfigMap n/a") == "apps"
+    assert ledger.owner("ConfigMap n/b") is None
+    assert round_.unfinished
+
+
+async def test_an_inventory_that_is_too_large_is_told_with_the_remedy(tmp_path: Path) -> None:
+    objects = {
+        str(ObjectId(group="", kind="ConfigMap", namespace="n", name=f"{number}")): Applied(
+            digest=f"{hash((number, 1)) & (2**64 - 1):016x}",
+            fields=f"{hash((number, 2)) & (2**64 - 1):016x}",
+            uid=f"{hash((number, 3)) & (2**64 - 1):016x}{hash((number, 4)) & (2**64 - 1):016x}",
+        )
+        for number in range(25_000)
+    }
+    api = FakeApi()
+    async with serving(api, tmp_path) as kube:
+        with pytest.raises(PermanentError, match=f"25000 objects .* holds {LARGEST}: divide"):
+            await InventoryStore(kube, "flux-system").save(Inventory(sync="a", objects=objects))
+    assert api.asked == []
+
+
+async def test_who_finds_that_another_applier_wrote_stops_before_the_next_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.cluster_applier.inventory_store.CONFIRMED", 0.0)
+    api, at = FakeApi(), "/api/v1/namespaces/flux-system/configmaps/flux-inventory-apps"
+    data = Inventory(sync="apps").encoded()
+    api.on("GET", at, (200, {"metadata": {"resourceVersion": "1"}, "data": dict(data)}))
+    async with serving(api, tmp_path) as kube:
+        store = InventoryStore(kube, "flux-system")
+        await store.load("apps")
+        await store.confirm("apps")
+        api.on("GET", at, (200, {"metadata": {"resourceVersion": "2"}}))
+        with pytest.raises(TemporaryError, match="another applier wrote it"):
+            await store.confirm("apps")
+
+
+async def test_a_workload_is_told_again_when_it_is_known_whose_it_is() -> None:
+    bus, ledger, stop = FakeBus(), Ledger(), asyncio.Event()
+    live = Live("default", ledger, cast("Any", bus))
+    named = ObjectId.parse("apps/Deployment n/web")
+    live.see(named, {"kind": "Deployment", "metadata": {}, "spec": {}})
+    async with asyncio.TaskGroup() as group_:
+        group_.create_task(live.run(stop))
+        await asyncio.sleep(3 * MOMENT)
+        objects = {str(named): Applied(fields="f")}
+        ledger.claim(Inventory(sync="apps", objects=objects))
+        live.owned(objects)
+        await asyncio.sleep(3 * MOMENT)
+        stop.set()
+    assert [one.sync for one in bus.published] == ["", "apps"]
+
+
+async def test_drift_that_is_seen_while_the_bus_is_away_is_asked_for_when_it_is_back() -> None:
+    bus, stop, back = FakeBus(), asyncio.Event(), asyncio.Event()
+    publish = bus.publish
+
+    async def slow(*drafts: Any) -> None:
+        await back.wait()
+        await publish(*drafts)
+
+    bus.publish = slow  # type: ignore[method-assign]
+    drifting = Drifting("apps", "default", cast("Any", bus))
+    async with asyncio.TaskGroup() as group_:
+        group_.create_task(drifting.run(stop))
+        for name in ("a", "b"):
+            drifting.see(name, Drift(what="changed", manager="m", seen=0.0))
+            await asyncio.sleep(0.01)
+        back.set()
+        async with asyncio.timeout(5):
+            while not any("b" in one.objects for one in bus.published):
+                await asyncio.sleep(0.001)
+        stop.set()
+    assert all(isinstance(one, SyncRequested) for one in bus.published)
+
+
+async def test_what_failed_for_a_while_is_asked_for_again_later_and_later() -> None:
+    bus, stop = FakeBus(), asyncio.Event()
+    drifting = Drifting("apps", "default", cast("Any", bus))
+    drifting._delay = 0.02
+    async with asyncio.TaskGroup() as group_:
+        group_.create_task(drifting.run(stop))
+        drifting.ended((), unfinished=True)
+        async with asyncio.timeout(5):
+            while not bus.published:
+                await asyncio.sleep(0.001)
+        assert [one.reason for one in bus.published] == ["again"]
+        assert drifting._delay == 0.04
+        drifting.ended((), unfinished=True)
+        drifting.ended((), unfinished=False)
+        await asyncio.sleep(0.1)
+        stop.set()
+    assert len(bus.published) == 1
