@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import structlog
 from prometheus_client import Counter, Histogram
 
-from services.git_watcher.domain import render, select
+from services.git_watcher.domain import render
 from services.git_watcher.domain.desired import set_name
 from services.git_watcher.domain.marker import Marker
 from services.git_watcher.domain.render import File, Rendered
@@ -16,6 +16,7 @@ from services.git_watcher.ports import Mirror
 from services.git_watcher.settings import SyncSettings
 from shared.bundle.format import Bundle, Header, pack
 from shared.contract import Commit, Problem, RevisionObserved, StateDeclared
+from shared.manifests.files import manifests
 from shared.runtime.errors import PermanentError
 
 logger = structlog.get_logger(__name__)
@@ -114,7 +115,7 @@ class Branch:
                 found += await self.mirror.files(revision, [path] if path else [])
             except PermanentError as error:
                 missing.append(Problem(file=path, message=str(error)))
-        keys = await asyncio.to_thread(select.manifests, found)
+        keys = await asyncio.to_thread(manifests, found)
         files = await self._read(sync, keys)
         rendered = await asyncio.to_thread(render.render, files)
         return replace(rendered, problems=(*missing, *rendered.problems))

@@ -64,6 +64,7 @@ class Batch:
         self._registry = registry
         self._unwritable = READ_ONLY if repo.readonly else refused
         self._answered: set[str] = set()
+        """Orders that were carried out here, and commits that were told."""
         self._commits: list[tuple[str, str, str, trailers.Told]] | None = None
 
     async def add_order(self, envelope: Envelope, order: UpdateRequested) -> None:
@@ -185,6 +186,9 @@ class Batch:
         cause: Envelope,
         who: Cause,
     ) -> None:
+        if revision in self._answered:
+            return
+        self._answered.add(revision)
         pushed = UpdatePushed(
             repository=self._repository,
             revision=revision,

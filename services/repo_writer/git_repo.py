@@ -9,14 +9,13 @@ from services.repo_writer.settings import Place, Repository
 from shared.git.identity import host
 from shared.git.mirror import Mirror
 from shared.manifests import Container, Policies, containers, load
+from shared.manifests.files import manifests
 from shared.runtime.errors import PermanentError
 
 LOG_DEPTH = 500
 """Commits that are searched for what was written already; a redelivery is seconds old."""
 SLICE = 50
 """Files that are parsed in one go in a thread, so that the event loop gets its turns."""
-
-ENDINGS = (".yaml", ".yml")
 
 Key = tuple[str, str, str]
 """Path, blob and default namespace."""
@@ -81,7 +80,7 @@ class GitRepo:
             with suppress(PermanentError):  # a path that is not there spoils only itself
                 files += await self._mirror.files(revision, [path] if path else [])
         return await asyncio.to_thread(
-            lambda: [(path, blob, namespace) for path, blob in files if path.endswith(ENDINGS)]
+            lambda: [(path, blob, namespace) for path, blob in manifests(files)]
         )
 
     async def _parse(self, keys: Sequence[Key]) -> None:

@@ -1,6 +1,5 @@
 """
 What the files of a revision mean: pure, bytes in and values out.
 
-`select` says which files count, `desired` what of an object is applied, `render` puts a sync
-together out of its files.
+`desired` says what of an object is applied, `render` puts a sync together out of its files.
 """

@@ -1,10 +1,9 @@
-"""What files mean to a sync: which count, what of an object is applied. No git."""
+"""What files mean to a sync: what of an object is applied. No git."""
 
 import base64
 import json
 
 from services.git_watcher.domain.render import File, Rendered, read, render
-from services.git_watcher.domain.select import manifests
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\n"
 
@@ -20,14 +19,6 @@ def rendered(**texts: str) -> Rendered:
 def body(text: str) -> dict:
     (item,) = file(text).items
     return json.loads(item.body)
-
-
-def test_manifests_are_yaml_files_outside_of_charts() -> None:
-    names = ["b.yaml", "a.yml", "c.json", "chart/Chart.yaml", "chart/values.yaml"]
-    names += ["chart/templates/x.yaml", "half/values.yaml"]
-    found = manifests([(name, "blob") for name in names])
-
-    assert [path for path, _ in found] == ["a.yml", "b.yaml", "half/values.yaml"]
 
 
 def test_an_object_gets_its_namespace_and_our_mark() -> None:

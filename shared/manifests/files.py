@@ -1,4 +1,4 @@
-"""Which files of a tree are manifests."""
+"""Which files of a tree are manifests. All that read a repository must agree on it."""
 
 from collections.abc import Iterable, Sequence
 from posixpath import basename, dirname

@@ -1,0 +1,182 @@
+"""repo_writer on a real git host: what lands, what is told again, and what spoils only itself."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sandbox.git_server import GitServer, Repository, git_server
+from sandbox.progress import silent
+from sandbox.working_copy import WorkingCopy
+from services.repo_writer import handlers
+from services.repo_writer.git_repo import GitRepo
+from services.repo_writer.settings import Place
+from services.repo_writer.settings import Repository as Written
+from shared.bus.port import Outcome
+from shared.config.model import Git
+from shared.contract import Cause, Envelope, OrderCompleted, UpdatePushed, UpdateRejected
+from shared.git import transport
+from shared.git.mirror import Mirror
+from tests.unit.repo_writer.fakes import FakeRegistry
+from tests.unit.repo_writer.given import (
+    AUTOMATED,
+    HOST,
+    REPOSITORY,
+    WEB,
+    deployment,
+    events,
+    found,
+    policies,
+    release,
+    said,
+)
+
+API = "default:deployment/api"
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A host with one repository, and somebody's working copy of it."""
+
+    git: GitServer
+    repository: Repository
+    copy: WorkingCopy
+    root: Path
+
+    async def writer(self, name: str = "mirror", *places: Place) -> GitRepo:
+        """Start a writer; under another *name* it is a process that has lost its disk."""
+        secret = self.root / "password"
+        secret.write_text(self.git.password)
+        auth = {"username": self.git.username, "password": {"file": str(secret)}}
+        git = Git.model_validate({"url": self.repository.http_url, "auth": auth, "user": "Flux."})
+        transport.configure(self.root / "home", [git])
+        everything = Place(sync="apps", paths=(), default_namespace="default")
+        written = Written(git=git, places=places or (everything,))
+        return GitRepo(await Mirror.open(self.root / name, git), written)
+
+    async def log(self) -> list[str]:
+        await self.copy.pull()
+        return await self.copy.log()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with git_server(tmp_path / "host", say=silent) as git:
+        repository = await git.create("team/apps")
+        copy = await WorkingCopy.clone(repository, tmp_path / "copy")
+        await copy.commit_and_push("First", {"web.yaml": AUTOMATED, "note": "a"})
+        root = tmp_path / "mirrors"
+        root.mkdir()
+        yield World(git=git, repository=repository, copy=copy, root=root)
+
+
+async def handle(repo: GitRepo, group: Iterable[Envelope]) -> Outcome:
+    registry = FakeRegistry(web=("1.1.0", "1.0.0"))
+    return await handlers.on_group(
+        REPOSITORY, list(group), repos={REPOSITORY: repo}, registry=registry
+    )
+
+
+async def test_an_update_lands_and_every_other_byte_stays(world: World) -> None:
+    odd = ("\ufeff# grün 😀\n" + AUTOMATED + "# no end of line").replace("\n", "\r\n").encode()
+    await world.copy.commit_and_push("Odd", {"web.yaml": odd})
+    await handle(await world.writer(), said(found()))
+
+    assert await world.log() == [f"Auto-release {HOST}/web:1.1.0", "Odd", "First"]
+    after = (world.copy.directory / "web.yaml").read_bytes()
+    assert after == odd.replace(b"web:1.0.0", b"web:1.1.0")
+
+
+@pytest.mark.parametrize("since", ["nothing", "commit", "merge"])
+async def test_who_died_after_the_push_tells_it_again_and_writes_nothing(
+    world: World, since: str
+) -> None:
+    group = said(release(f"{HOST}/web:1.1.0", WEB), policies(WEB, locked="true"), found())
+    first = await handle(await world.writer(), group)
+    if since == "merge":  # a person had committed before they pulled
+        world.copy.write({"note": "b"})
+        await world.copy.commit("Theirs")
+        await world.copy.git("pull", "--quiet", "--no-rebase", "--no-edit")
+        await world.copy.git("push", "--quiet")
+    elif since == "commit":
+        await world.copy.pull()
+        await world.copy.commit_and_push("Theirs", {"note": "b"})
+    before = await world.log()
+    again = await handle(await world.writer("another"), group)
+
+    assert await world.log() == before
+    assert not again.failed
+    assert [draft.id for draft in again.events if isinstance(draft.message, UpdatePushed)] == [
+        draft.id for draft in first.events if isinstance(draft.message, UpdatePushed)
+    ]
+    for kind in (UpdatePushed, OrderCompleted):
+        assert events(again, kind)[:2] == events(first, kind)[:2]
+
+
+async def test_a_persons_commit_is_not_read_as_ours(world: World) -> None:
+    group = said(policies(WEB, locked="true"))
+    forged = f"Theirs\n\nFlux-Kind: policy\nFlux-Order: {group[0].id}\nFlux-Policy: {WEB}"
+    await world.copy.commit_and_push(forged, {"note": "b"})
+    await handle(await world.writer(), group)
+
+    assert (await world.log())[0] == f"Locked: {WEB}"
+
+
+async def test_words_that_git_could_not_hold_do_not_cut_ours_off(world: World) -> None:
+    cause = Cause(user="A\x00B \ud800", message="why\x00\r\n\r\nand\x1b[31m how\ud800")
+    group = said(policies(WEB, locked="true", cause=cause))
+    done = [events(await handle(await world.writer(name), group), OrderCompleted) for name in "ab"]
+
+    assert await world.log() == ["why", "First"]
+    assert done[0] == done[1]
+    assert done[0][0].revision == await world.copy.head()
+
+
+async def test_paths_overlap_charts_are_left_out_and_a_missing_path_harms_nobody(
+    world: World,
+) -> None:
+    chart = {"apps/chart/Chart.yaml": "name: x\n", "apps/chart/values.yaml": "image: x\n"}
+    files = {"apps/chart/templates/api.yaml": deployment("api", "0.1.0"), **chart}
+    files["apps/web.yaml"] = AUTOMATED.replace("web", "api")
+    await world.copy.commit_and_push("Apps", files)
+    places = [
+        Place(sync="one", paths=("missing", "apps"), default_namespace="default"),
+        Place(sync="two", paths=(), default_namespace="other"),
+        Place(sync="three", paths=("apps/web.yaml",), default_namespace="default"),
+    ]
+    updates = [found(workload=API), found(workload="other:deployment/api")]
+    outcome = await handle(await world.writer("mirror", *places), said(*updates))
+
+    assert not events(outcome, UpdateRejected)
+    (pushed,) = events(outcome, UpdatePushed)
+    assert set(pushed.result) == {API, "other:deployment/api"}
+    await world.log()
+    assert "api:0.1.0" in world.copy.read("apps/chart/templates/api.yaml")
+    assert "api:1.1.0" in world.copy.read("apps/web.yaml")
+
+
+async def test_a_hook_that_refuses_one_message_lets_the_others_pass(world: World) -> None:
+    hook = world.repository.path / "hooks/pre-receive"
+    hook.write_text(
+        "#!/bin/sh\nread old new ref\n"
+        "git log --format=%s $old..$new | grep -q forbidden && echo 'no ticket' && exit 1\nexit 0\n"
+    )
+    hook.chmod(0o755)
+    bad = policies(WEB, note="x", cause=Cause(message="forbidden"))
+    group = said(bad, policies(WEB, locked_msg="y"))
+    outcome = await handle(await world.writer(), group)
+
+    assert "no ticket" in str(outcome.failed[group[0].id])
+    assert [one.order for one in events(outcome, OrderCompleted)] == [group[1].id]
+    assert await world.log() == [f"Updated policies: {WEB}", "First"]
+
+
+async def test_a_file_is_parsed_once_however_often_the_branch_moves(world: World) -> None:
+    repo = await world.writer()
+    states = [await repo.state(await repo.fetch())]
+    await world.copy.commit_and_push("Others", {"more.yaml": deployment("more", "1")})
+    states.append(await repo.state(await repo.fetch()))
+
+    assert states[0][WEB] is states[1][WEB]
+    assert set(states[1]) == {WEB, "default:deployment/more"}
