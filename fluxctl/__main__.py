@@ -1,21 +1,30 @@
-"""`fluxctl COMMAND`: exit code 0 if it was done, 1 if not, 2 for options that can't be."""
+"""`fluxctl COMMAND`: exit code 0 if it was done, 1 if not."""
 
 import sys
 
-from fluxctl.arguments import parse
+from fluxctl.arguments import COMMANDS, parse
 from fluxctl.client import Client
-from fluxctl.commands import COMMANDS
-from fluxctl.errors import CommandError
+from fluxctl.errors import CommandError, RefusedError, UsageError
 
 
 def main() -> int:
     """Run the command that was typed; return the exit code."""
-    args = parse(sys.argv[1:])
+    prog = "fluxctl"
     try:
+        args = parse(sys.argv[1:])
+        prog = f"fluxctl {args.command}"
         COMMANDS[args.command](Client(args.url, args.token), args)
+    except RefusedError as error:
+        sys.stdout.flush()
+        print(f"== Error ==\n\n{error}", file=sys.stderr)
+        return 1
     except CommandError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        print(f"Run 'fluxctl {args.command} --help' for usage.", file=sys.stderr)
+        sys.stdout.flush()
+        asked = error.prog if isinstance(error, UsageError) else prog
+        print(f"Error: {error}\nRun '{asked} --help' for usage.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has seen enough
         return 1
     except KeyboardInterrupt:
         return 130

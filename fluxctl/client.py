@@ -4,33 +4,53 @@ Asks the gateway. The standard library is enough, and starts ten times faster th
 Errors of the API carry `help` for people; everything else is told with the address and a remedy.
 """
 
+import base64
 import json
 import os
+import posixpath
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
-from fluxctl.errors import CommandError
+from fluxctl.errors import CommandError, RefusedError
 
 DEFAULT_URL = "http://127.0.0.1:3030/api/flux"
+SUCCESS = {200, 201, 202, 204}
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+_UNAUTHORISED = """The request failed authentication
+
+The gateway asks for a token, and got none or a wrong one. Give it by the
+environment variable FLUX_SERVICE_TOKEN, or by the option --token.
+"""
 
 
 class Client:
     """One gateway."""
 
     def __init__(self, url: str | None, token: str | None) -> None:
-        self.url = (url or os.environ.get("FLUX_URL") or DEFAULT_URL).rstrip("/")
-        self._token = (
-            token or os.environ.get("WEAVE_CLOUD_TOKEN") or os.environ.get("FLUX_SERVICE_TOKEN")
-        )
-        if not self.url.startswith(("http://", "https://")):
-            raise CommandError(f"--url {self.url!r} must begin with http:// or https://")
+        given = url or os.environ.get("FLUX_URL") or DEFAULT_URL
+        parts = urlsplit(given)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise CommandError(f"--url {given!r} must begin with http:// or https:// and a host")
+        path = posixpath.normpath("/" + unquote(parts.path).strip("/"))
+        self._root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._path = "" if path == "/" else quote(path)
+        self._authorization = _authorization(token, parts.username, parts.password)
+        self._opener = _opener(parts.hostname)
+
+    @property
+    def url(self) -> str:
+        """Where the API is; without credentials."""
+        return f"{self._root}{self._path}"
 
     def get(self, path: str, **query: str) -> Any:
         """Return the decoded answer."""
-        return self._ask("GET", f"{self.url}/{path}?{urlencode(query)}", None)
+        parameters = urlencode(sorted(query.items()))
+        return self._ask("GET", f"{self.url}/{path}?{parameters}", None)
 
     def post(self, path: str, body: object) -> Any:
         """Return the decoded answer."""
@@ -42,35 +62,60 @@ class Client:
         return self._ask("GET", f"{root}/api/v1/{path}", None)
 
     def _ask(self, method: str, url: str, body: bytes | None) -> Any:
-        request = Request(url, data=body, method=method, headers=self._headers())  # noqa: S310 - checked
+        headers = {"Accept": "application/json", "User-Agent": "fluxctl", **self._authorization}
+        request = Request(url, data=body, method=method, headers=headers)  # noqa: S310 - checked
         try:
-            with urlopen(request) as answer:  # noqa: S310 - the scheme was checked
-                text = answer.read()
+            with self._opener.open(request) as answer:
+                text, status = answer.read(), answer.status
         except HTTPError as error:
-            raise CommandError(_refusal(error)) from error
-        except (URLError, OSError) as error:
-            reason = getattr(error, "reason", error)
+            raise _refusal(error) from error
+        except (URLError, OSError, HTTPException) as error:
+            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
             raise CommandError(
                 f"no answer from the gateway at {self.url}: {reason}\n"
                 "Is it running there? Name another by --url or FLUX_URL."
             ) from error
-        return json.loads(text) if text else None
-
-    def _headers(self) -> Mapping[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": "fluxctl"}
-        if self._token:
-            headers["Authorization"] = f"Scope-Probe token={self._token}"
-        return headers
+        if status not in SUCCESS:
+            raise CommandError(f"executing HTTP request: {status} {text.decode(errors='replace')}")
+        return _decoded(text, method)
 
 
-def _refusal(error: HTTPError) -> str:
-    if error.code == 401:
-        return (
-            "the gateway refuses the request: it asks for a token\n"
-            "Give it by --token or FLUX_SERVICE_TOKEN."
-        )
+def _authorization(token: str | None, user: str | None, password: str | None) -> Mapping[str, str]:
+    token = token or os.environ.get("WEAVE_CLOUD_TOKEN") or os.environ.get("FLUX_SERVICE_TOKEN")
+    if token:
+        return {"Authorization": f"Scope-Probe token={token}"}
+    if user is None:
+        return {}
+    text = f"{unquote(user)}:{unquote(password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
+
+
+def _opener(host: str) -> OpenerDirector:
+    # A proxy of the environment has no business between us and a port-forward.
+    return build_opener(ProxyHandler({})) if host in LOOPBACK else build_opener()
+
+
+def _decoded(text: bytes, method: str) -> Any:
+    if not text and method == "POST":
+        return None
     try:
-        said = json.loads(error.read())
-        return str(said.get("help") or said["error"]).rstrip()
-    except (ValueError, KeyError, AttributeError):
-        return f"{error.url} answered {error.code} {error.reason}"
+        return json.loads(text)
+    except ValueError as error:
+        why = "EOF" if not text else str(error)
+        raise CommandError(f"decoding response from server: {why}") from error
+
+
+def _refusal(error: HTTPError) -> CommandError:
+    if error.code == 401:
+        return RefusedError(_UNAUTHORISED)
+    text = error.read().decode(errors="replace")
+    plain = CommandError(f"executing HTTP request: {error.code} {error.reason} {text}")
+    if not (error.headers.get("Content-Type") or "").startswith("application/json"):
+        return plain
+    try:
+        said = json.loads(text)
+        if not isinstance(said, dict):
+            raise ValueError("it is no object")  # noqa: TRY004, TRY301 - told below
+    except ValueError as mistake:
+        return CommandError(f"executing HTTP request: decoding response body of error: {mistake}")
+    return RefusedError(str(said.get("help") or "")) if said.get("error") else plain
