@@ -16,7 +16,7 @@ from shared.bus.publisher import Publisher, packet
 from shared.bus.settle import Settler
 from shared.bus.transport import Packet, Transport
 from shared.bus.worker import PartitionWorker
-from shared.contract import Draft, Envelope, Question, Reply
+from shared.contract import Draft, Envelope, Message, Question, Reply, partition
 from shared.contract.codec import MalformedError, decode
 from shared.contract.envelope import uuid7
 from shared.runtime.errors import TemporaryError
@@ -35,7 +35,7 @@ class Client:
         self._publisher = Publisher(transport, source)
         self._outages = Outages(source.strip("/").partition("/")[0], self._publisher)
         self._prefetch = prefetch
-        self._workers: list[PartitionWorker] = []
+        self._workers: dict[str, PartitionWorker] = {}
         self._asked: dict[str, asyncio.Future[Reply]] = {}
 
     async def publish(self, *drafts: Draft) -> None:
@@ -89,9 +89,16 @@ class Client:
         settler = Settler(
             service, on_group, self._publisher, self._outages, window=window, parallel=parallel
         )
-        worker = PartitionWorker(service, self._transport, settler, prefetch=self._prefetch)
-        self._workers.append(worker)
+        worker = PartitionWorker(
+            service, self._transport, self._publisher, settler, prefetch=self._prefetch
+        )
+        self._workers[service] = worker
         return worker.run
+
+    def is_ours(self, message: Message) -> bool:
+        """Tell whether *message*, were it for our own stage, would best come to this replica."""
+        worker = self._workers.get(message.receiver or "")
+        return worker is None or worker.presence.is_first_choice(partition(message.subject))
 
     async def append(self, key: str, records: Sequence[tuple[Mapping[str, str], bytes]]) -> None:
         """Append *records* in order: each is confirmed before the next is sent."""
@@ -121,13 +128,14 @@ class Client:
         problems = {**self._transport.problems(), **self._outages.problems()}
         for key, reason in self._publisher.problems().items():
             problems[f"publish {key}"] = reason
-        for worker in self._workers:
+        for worker in self._workers.values():
             problems |= worker.problems()
         return problems
 
     async def answers(self) -> None:
         """Hand replies to those who asked, for ever."""
-        async with aclosing(self._transport.replies()) as replies:
+        address = self._transport.address
+        async with aclosing(self._transport.listen(names.REPLIES, address)) as replies:
             async for delivery in replies:
                 try:
                     envelope = decode(delivery.headers, delivery.body)

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Se
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from shared.bus import names
 from shared.bus.client import Client, client
 from shared.bus.port import Record
 from shared.bus.topology import Topology, topology
@@ -26,6 +25,7 @@ class MemoryBroker:
         self._topology: Topology = topology(syncs)
         self.queues: dict[str, _Queue] = {}
         self.streams: dict[str, _Stream] = {}
+        self.listeners: list[tuple[str, str, _Queue]] = []
         for queue in self._topology.queues:
             if queue.arguments["x-queue-type"] == "stream":
                 self.streams[queue.name] = _Stream()
@@ -46,9 +46,10 @@ class MemoryBroker:
                 place = self.queues.get(binding.queue) or self.streams[binding.queue]
                 place.put(packet)
                 taken = True
-        if packet.exchange == names.REPLIES and packet.key in self.queues:
-            self.queues[packet.key].put(packet)
-            taken = True
+        for exchange, key, queue in self.listeners:
+            if (exchange, key) == (packet.exchange, packet.key):
+                queue.put(packet)
+                taken = True
         return taken
 
     def drop_channels(self, queue: str) -> None:
@@ -170,6 +171,17 @@ class _Channel:
         self.wake()
 
 
+@asynccontextmanager
+async def _consuming(queue: _Queue, prefetch: int) -> AsyncIterator[_Channel]:
+    channel = _Channel(queue, prefetch)
+    queue.join(channel)
+    try:
+        yield channel
+    finally:
+        channel.lose("closed by us")
+        queue.leave(channel)
+
+
 class _Delivery:
     def __init__(self, packet: Packet, channel: _Channel) -> None:
         self._packet = packet
@@ -188,7 +200,7 @@ class Memory:
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
-        self.address = f"flux.replies.{uuid4()}"
+        self.address = str(uuid4())
 
     def problems(self) -> Mapping[str, str]:
         """Nothing is ever wrong with memory."""
@@ -208,23 +220,21 @@ class Memory:
         """Consume *queue*; what is held comes back to it when the context ends."""
         if queue not in self._broker.queues:
             raise ChannelLostError(f"queue {queue} is missing")
-        place = self._broker.queues[queue]
-        channel = _Channel(place, prefetch)
-        place.join(channel)
-        try:
+        async with _consuming(self._broker.queues[queue], prefetch) as channel:
             yield channel
-        finally:
-            channel.lose("closed by us")
-            place.leave(channel)
 
-    async def replies(self) -> AsyncGenerator[_Delivery, None]:
-        """Yield what is sent to our address."""
-        self._broker.queues[self.address] = _Queue()
-        async with self.consume(self.address, 1) as channel:
-            while True:
-                for delivery in await channel.take():
-                    await delivery.ack()
-                    yield delivery
+    async def listen(self, exchange: str, key: str) -> AsyncGenerator[_Delivery, None]:
+        """Yield what comes under *key* from now on."""
+        place = exchange, key, _Queue()
+        self._broker.listeners.append(place)
+        try:
+            async with _consuming(place[2], 1) as channel:
+                while True:
+                    for delivery in await channel.take():
+                        await delivery.ack()
+                        yield delivery
+        finally:
+            self._broker.listeners.remove(place)
 
     async def read(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
         """Yield the records of *stream* from *offset*, for ever."""

@@ -1,10 +1,11 @@
 """The names on the broker, as people read them on RabbitMQ's management page."""
 
-from shared.contract import Command, Event, Message, Reply, partition
+from shared.contract import Announcement, Command, Event, Message, Reply, partition
 
 EVENTS = "flux.events"
 COMMANDS = "flux.commands"
 REPLIES = "flux.replies"
+PRESENCE = "flux.presence"
 STATE = "flux.state"
 DEAD = "flux.dead"
 LOG = "flux.log"
@@ -19,11 +20,15 @@ def exchange(message: type[Message]) -> str:
         return COMMANDS
     if issubclass(message, Reply):
         return REPLIES
-    raise TypeError(f"{message.__name__} is neither event, command nor reply")
+    if issubclass(message, Announcement):
+        return PRESENCE
+    raise TypeError(f"{message.__name__} belongs to no family of messages")
 
 
 def routing_key(message: Message) -> str:
     """Return `<type>.<partition>`, the partition of its subject at the receiver."""
+    if isinstance(message, Announcement):
+        return message.subject
     return f"{message.type}.{partition(message.subject)}"
 
 

@@ -17,7 +17,6 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
 from pamqp.common import Arguments
 
-from shared.bus import names
 from shared.bus.client import Client, client
 from shared.bus.port import Record
 from shared.bus.rabbit_link import BROKEN, Link
@@ -53,8 +52,7 @@ class Rabbit:
         self._exchanges: dict[str, AbstractExchange] = {}
         self._opening = asyncio.Lock()
         self._blocked = ""
-        # A new name for each process: one that is reused waits for the broker to miss the old one.
-        self.address = f"flux.replies.{uuid4()}"
+        self.address = str(uuid4())
 
     def problems(self) -> Mapping[str, str]:
         """Return whether the broker is away or blocks us."""
@@ -99,14 +97,17 @@ class Rabbit:
             with suppress(*BROKEN):
                 await channel.close()
 
-    async def replies(self) -> AsyncGenerator["_Delivery", None]:
-        """Yield what is sent to our address; its queue lives as long as the connection."""
+    async def listen(self, exchange: str, key: str) -> AsyncGenerator["_Delivery", None]:
+        """Yield what comes under *key*; its queue lives as long as the connection."""
         while True:
             try:
                 channel = await self._open(STREAM_PREFETCH)
                 subscription = _Subscription(channel)
-                queue = await channel.declare_queue(self.address, exclusive=True)
-                await queue.bind(names.REPLIES, self.address)
+                # A new name for each: one that is reused waits for the broker to miss the old one.
+                queue = await channel.declare_queue(
+                    f"{exchange}.{uuid4()}", exclusive=True, auto_delete=True
+                )
+                await queue.bind(exchange, key)
                 await queue.consume(subscription.put, no_ack=True)
                 while True:
                     for delivery in await subscription.take():

@@ -24,7 +24,7 @@ BROKEN = (
 )
 """What a lost connection or channel raises, depending on the moment."""
 
-HEARTBEAT = 10
+HEARTBEAT = 5
 """Seconds; a silent broker is missed after some three of them."""
 CONNECT_TIMEOUT = 10.0
 

@@ -66,6 +66,7 @@ def topology(syncs: Iterable[tuple[str, str]]) -> Topology:
             names.EVENTS: "topic",
             names.COMMANDS: "topic",
             names.REPLIES: "direct",
+            names.PRESENCE: "direct",
             names.STATE: "direct",
             names.DEAD: "topic",
         },

@@ -106,8 +106,8 @@ class Transport(Protocol):
             ChannelLostError: the queue is missing or the broker is away.
         """
 
-    def replies(self) -> AsyncGenerator[Delivery, None]:
-        """Yield what is sent to our *address*."""
+    def listen(self, exchange: str, key: str) -> AsyncGenerator[Delivery, None]:
+        """Yield what is published to *exchange* under *key* from now on; nothing is kept for us."""
 
     def read(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
         """Yield the records of *stream*, for ever."""

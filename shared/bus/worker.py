@@ -1,6 +1,9 @@
 """
 A stage's worker: sixteen partitions, in each a lane for every subject.
 
+The replicas of a stage consume all of them; the broker gives each to one. Read `presence` for how
+they are spread.
+
 Messages of one subject are worked on one group at a time and in order; subjects run side by side.
 What was begun on a channel that is lost is cancelled: it can neither publish nor acknowledge, and
 the broker delivers again. Read `settle` for what becomes of a group.
@@ -14,6 +17,8 @@ import structlog
 
 from shared.bus import names
 from shared.bus.lane import Held, Lane
+from shared.bus.presence import Presence
+from shared.bus.publisher import Publisher
 from shared.bus.settle import Settler
 from shared.bus.transport import ChannelLostError, Delivery, Subscription, Transport
 from shared.contract import PARTITIONS
@@ -28,13 +33,22 @@ class PartitionWorker:
     """Works on all partitions of one service until it is told to stop."""
 
     def __init__(
-        self, service: str, transport: Transport, settler: Settler, *, prefetch: int
+        self,
+        service: str,
+        transport: Transport,
+        publisher: Publisher,
+        settler: Settler,
+        *,
+        prefetch: int,
     ) -> None:
+        self.presence = Presence(service, transport, publisher, self._let_go)
         self._service = service
         self._transport = transport
         self._settler = settler
         self._prefetch = prefetch
         self._missing: dict[str, str] = {}
+        self._ends: dict[int, asyncio.Event] = {}
+        """Set where the epoch of a partition is to end: at a stop, or to yield it."""
 
     def problems(self) -> Mapping[str, str]:
         """Return the partitions that cannot be consumed now, and why."""
@@ -42,28 +56,44 @@ class PartitionWorker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume every partition until *stop*; then finish what is in hand."""
-        async with asyncio.TaskGroup() as group:
+        async with self.presence.announced(), asyncio.TaskGroup() as group:
             for number in range(PARTITIONS):
-                queue = names.queue(self._service, number)
-                group.create_task(self._partition(queue, stop), name=queue)
+                group.create_task(self._partition(number, stop), name=self._queue(number))
+            await stop.wait()
+            for ends in self._ends.values():
+                ends.set()
 
-    async def _partition(self, queue: str, stop: asyncio.Event) -> None:
+    def _let_go(self, number: int) -> None:
+        """Finish what is in hand of a partition, and subscribe to it anew, behind others."""
+        if number in self._ends:
+            self._ends[number].set()
+
+    def _queue(self, number: int) -> str:
+        return names.queue(self._service, number)
+
+    async def _partition(self, number: int, stop: asyncio.Event) -> None:
         while not stop.is_set():
             async with unless_stopped(stop):
                 await self._transport.ready()
             if stop.is_set():
                 return
+            self._ends[number] = asyncio.Event()
             try:
-                await self._epoch(queue, stop)
+                await self._epoch(number, self._ends[number])
             except* ChannelLostError as lost:
-                self._missing[queue] = _first(lost)
+                self._missing[self._queue(number)] = _first(lost)
                 await _pause(stop)
 
-    async def _epoch(self, queue: str, stop: asyncio.Event) -> None:
+    async def _epoch(self, number: int, ends: asyncio.Event) -> None:
+        queue = self._queue(number)
         async with self._transport.consume(queue, self._prefetch) as subscription:
             self._missing.pop(queue, None)
-            async with asyncio.TaskGroup() as lanes:
-                await _Epoch(queue, self._settler, lanes).run(subscription, stop)
+            self.presence.subscribed(number)
+            try:
+                async with asyncio.TaskGroup() as lanes:
+                    await _Epoch(queue, self._settler, lanes).run(subscription, ends)
+            finally:
+                self.presence.unsubscribed(number)
 
 
 class _Epoch:

@@ -42,6 +42,7 @@ from shared.contract.images import (
 )
 from shared.contract.message import (
     PARTITIONS,
+    Announcement,
     Command,
     Event,
     Message,
@@ -58,6 +59,7 @@ from shared.contract.orders import (
     OrderCompleted,
     OrderRejected,
 )
+from shared.contract.presence import ReplicaPresent
 from shared.contract.updates import (
     Cause,
     Change,
@@ -75,6 +77,7 @@ from shared.contract.updates import (
 
 __all__ = [
     "PARTITIONS",
+    "Announcement",
     "Cause",
     "Change",
     "Command",
@@ -105,6 +108,7 @@ __all__ = [
     "PollRequested",
     "Problem",
     "Question",
+    "ReplicaPresent",
     "Reply",
     "RevisionObserved",
     "Rollout",

@@ -6,7 +6,15 @@ from typing import Any
 
 import yaml
 
-from shared.contract.message import PARTITIONS, Command, Event, Message, Question, Reply
+from shared.contract.message import (
+    PARTITIONS,
+    Announcement,
+    Command,
+    Event,
+    Message,
+    Question,
+    Reply,
+)
 from shared.contract.registry import ANSWERS, MESSAGES, PUBLISHERS, SERVICES, hearers
 from shared.contract.schemas import filename, summary
 
@@ -14,6 +22,7 @@ CHANNELS: Mapping[str, tuple[str, type[Message]]] = {
     "events": ("flux.events", Event),
     "commands": ("flux.commands", Command),
     "replies": ("flux.replies", Reply),
+    "presence": ("flux.presence", Announcement),
 }
 """The exchange of each family of messages, by the name of its channel."""
 
@@ -21,6 +30,7 @@ _TITLES = {
     "events": "Facts, in the past tense. What must lead to work is said again while it holds.",
     "commands": "What is asked of its owner: signals, a person's orders, and questions.",
     "replies": "Answers, to the address that a question names in AMQP's reply_to.",
+    "presence": "Replicas of a stage tell each other that they are there. Kept nowhere.",
 }
 
 _ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
@@ -87,12 +97,13 @@ def document() -> dict[str, Any]:
 
 def _channel(name: str) -> dict[str, Any]:
     exchange, family = CHANNELS[name]
-    keyed = family is not Reply
+    keyed = family not in _ADDRESSES
+    address, parameters = _ADDRESSES.get(family, ("{type}.{partition}", _KEY))
     return {
-        "address": "{type}.{partition}" if keyed else "{address}",
+        "address": address,
         "title": exchange,
         "description": _TITLES[name],
-        "parameters": _KEY if keyed else _ADDRESS,
+        "parameters": parameters,
         "messages": {
             kind: {"$ref": f"#/components/messages/{kind}"}
             for kind, message in MESSAGES.items()
@@ -120,7 +131,11 @@ _KEY = {
         "enum": [str(number) for number in range(PARTITIONS)],
     },
 }
-_ADDRESS = {"address": {"description": "The reply_to of the question."}}
+_ADDRESSES: Mapping[type[Message], tuple[str, dict[str, Any]]] = {
+    Reply: ("{address}", {"address": {"description": "The reply_to of the question."}}),
+    Announcement: ("{service}", {"service": {"description": "The stage."}}),
+}
+"""The families that go by another key than type and partition."""
 
 
 def _operations() -> Iterator[tuple[str, dict[str, Any]]]:

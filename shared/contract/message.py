@@ -3,7 +3,7 @@ The families of messages and how each is routed.
 
 An *Event* is a fact in the past tense. A *Command* asks its owner: a *Signal* says "look
 again" (many fold into one), an *Order* is a person's and has a life cycle, a *Question*
-wants a *Reply* before a deadline.
+wants a *Reply* before a deadline. An *Announcement* goes to one's own kind, and is kept nowhere.
 """
 
 from typing import Any, ClassVar
@@ -55,6 +55,10 @@ class Order(Command):
 
 class Question(Command):
     """Wants a *Reply* before its deadline; never repeated, never dead-lettered."""
+
+
+class Announcement(Message):
+    """Said again and again to those of one's own kind, and kept nowhere."""
 
 
 class Reply(Message):

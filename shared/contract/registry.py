@@ -7,15 +7,15 @@ The tables of services are what AsyncAPI documents, and what topic permissions a
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 
-from shared.contract import cluster, git, images, orders, updates
-from shared.contract.message import Event, Message, Question, Reply
+from shared.contract import cluster, git, images, orders, presence, updates
+from shared.contract.message import Announcement, Event, Message, Question, Reply
 
 SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
 
 STAGES = SERVICES[:-1]
 """Those that work by partition, and so meet dependencies that are down."""
 
-MODULES = (cluster, git, images, orders, updates)
+MODULES = (cluster, git, images, orders, presence, updates)
 """Where the contract is written down."""
 
 
@@ -48,6 +48,7 @@ PUBLISHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "plan.made.v1": ("repo-writer",),
         "plan.question.v1": ("gateway",),
         "poll.requested.v1": ("git-watcher", "cluster-applier", "gateway"),
+        "replica.present.v1": STAGES,
         "revision.observed.v1": ("git-watcher",),
         "scan.completed.v1": ("registry-scanner",),
         "scan.failed.v1": ("registry-scanner",),
@@ -85,6 +86,8 @@ def hearers(message: type[Message]) -> tuple[str, ...]:
     """Return the services that get *message*: its receiver first, then who reads along."""
     heard = [message.receiver] if message.receiver else []
     heard += LISTENERS.get(message.type, ())
+    if issubclass(message, Announcement):
+        heard += PUBLISHERS[message.type]
     if issubclass(message, Event):
         heard.append("gateway")
     for question, reply in ANSWERS.items():

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from shared.contract import Draft
+from shared.contract import Draft, Message
 from shared.runtime.errors import TemporaryError
 from shared.runtime.lifecycle import Worker, unless_stopped
 
@@ -25,6 +25,9 @@ class Says(Protocol):
     def publish(self, *drafts: Draft) -> Awaitable[None]:
         """Publish, and return when all are confirmed."""
 
+    def is_ours(self, message: Message) -> bool:
+        """Tell whether this replica is the one that ticks for *message*."""
+
 
 def ticker(bus: Says, due: Due) -> Worker:
     """Return a worker that publishes each signal at once, and then at its interval."""
@@ -34,7 +37,7 @@ def ticker(bus: Says, due: Due) -> Worker:
         while not stop.is_set():
             # While the broker is away a publish waits for it; that must not hold up the end.
             async with unless_stopped(stop):
-                for draft in clock.strike(due()):
+                for draft in filter(lambda one: bus.is_ours(one.message), clock.strike(due())):
                     with suppress(TemporaryError):  # `/readyz` tells it; the next tick repeats it
                         await bus.publish(draft)
                 await asyncio.sleep(LOOK)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import pytest
 
@@ -10,6 +10,7 @@ from shared.bus import names
 from shared.bus.client import Client
 from shared.bus.port import Handler, NoAnswerError, Outcome, Window
 from shared.contract import (
+    PARTITIONS,
     Draft,
     Envelope,
     ImageSpec,
@@ -361,6 +362,76 @@ async def test_a_stream_is_read_from_an_offset_and_then_live(broker: BrokerUnder
 
     assert [record.headers["part"] for record in found] == list("012345")
     assert again.offset == found[3].offset
+
+
+SUBJECTS = {partition(f"r{number}#main"): f"r{number}#main" for number in range(200)}
+"""A subject for each partition."""
+
+
+async def shares(bus: Client, replicas: dict[str, "Seen"]) -> dict[str, int]:
+    """Have something done in each partition; return how many each replica got."""
+    for seen in replicas.values():
+        seen.groups.clear()
+    await bus.publish(*(poll(subject) for subject in SUBJECTS.values()))
+    async with asyncio.timeout(20):
+        while sum(len(seen.messages) for seen in replicas.values()) < PARTITIONS:
+            await asyncio.sleep(0.02)
+    return {name: len(seen.messages) for name, seen in replicas.items()}
+
+
+async def wait_shares(bus: Client, replicas: dict[str, "Seen"], wanted: list[int]) -> None:
+    found: dict[str, int] = {}
+    try:
+        async with asyncio.timeout(10):
+            while sorted((found := await shares(bus, replicas)).values()) != wanted:
+                await asyncio.sleep(0.1)
+    except TimeoutError as error:
+        raise AssertionError(f"{found} instead of {wanted}") from error
+
+
+@asynccontextmanager
+async def replica(broker: BrokerUnderTest, name: str) -> AsyncIterator[Seen]:
+    seen = Seen()
+    async with broker.connect(f"/git-watcher/{name}") as bus, working(bus, "git-watcher", seen):
+        yield seen
+
+
+async def test_partitions_are_spread_evenly_whoever_comes_and_goes(
+    broker: BrokerUnderTest,
+) -> None:
+    assert len(SUBJECTS) == PARTITIONS
+    async with broker.connect("/test") as bus, AsyncExitStack() as stack:
+        one = await stack.enter_async_context(replica(broker, "one"))
+        await wait_shares(bus, {"one": one}, [16])
+        async with replica(broker, "two") as two:
+            await wait_shares(bus, {"one": one, "two": two}, [8, 8])
+            three = await stack.enter_async_context(replica(broker, "three"))
+            await wait_shares(bus, {"one": one, "two": two, "three": three}, [5, 5, 6])
+        await wait_shares(bus, {"one": one, "three": three}, [8, 8])
+
+
+async def test_a_partition_is_handed_over_without_overlap(broker: BrokerUnderTest) -> None:
+    """What the old one has in hand is finished before the new one begins with that subject."""
+    running: dict[str, int] = {}
+    overlaps: list[str] = []
+
+    async def slow(subject: str, _: Sequence[Envelope]) -> Outcome:
+        running[subject] = running.get(subject, 0) + 1
+        overlaps.extend([subject] if running[subject] > 1 else [])
+        await asyncio.sleep(0.3)
+        running[subject] -= 1
+        return Outcome()
+
+    async with broker.connect("/test") as bus, AsyncExitStack() as stack:
+        for name in ("one", "two", "three"):
+            link = await stack.enter_async_context(broker.connect(f"/git-watcher/{name}"))
+            await stack.enter_async_context(working(link, "git-watcher", slow))
+            for _ in range(10):
+                await bus.publish(*(poll(subject) for subject in SUBJECTS.values()))
+                await asyncio.sleep(0.1)
+        for queue in range(PARTITIONS):
+            await wait_empty(broker, f"git-watcher.{queue}")
+    assert overlaps == []
 
 
 async def test_the_standby_takes_over_when_the_active_one_leaves(broker: BrokerUnderTest) -> None:

@@ -27,6 +27,7 @@ from shared.contract import (
     PolicySpec,
     PollRequested,
     Problem,
+    ReplicaPresent,
     RevisionObserved,
     Rollout,
     ScanCompleted,
@@ -94,6 +95,7 @@ SAMPLES: tuple[Message, ...] = (
     PlanMade(result=RESULT),
     PlanQuestion(repository=REPOSITORY, spec=POLICY),
     PollRequested(repository=REPOSITORY, reason="webhook"),
+    ReplicaPresent(service="git-watcher", replica="/git-watcher/pod-1", partitions={3: 1}),
     RevisionObserved(
         repository=REPOSITORY,
         url="ssh://git.example.com/apps.git",

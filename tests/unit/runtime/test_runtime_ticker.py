@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared.contract import Draft, PollRequested
+from shared.contract import Draft, Message, PollRequested
 from shared.runtime.errors import TemporaryError
 from shared.runtime.ticker import ticker
 
@@ -21,6 +21,10 @@ class Bus:
         self.heard: Counter[str] = Counter()
         self.instead: Callable[[], None] | None = None
         self.hangs = False
+        self.others: frozenset[str] = frozenset()
+
+    def is_ours(self, message: Message) -> bool:
+        return message.subject not in self.others
 
     async def publish(self, *drafts: Draft) -> None:
         self.heard.update(draft.message.subject for draft in drafts)
@@ -38,6 +42,14 @@ async def run_for(seconds: float, bus: Bus, due: Callable[[], list[tuple[Draft, 
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(seconds, stop.set)
     await ticker(bus, due)(stop)
+
+
+async def test_what_another_replica_ticks_for_is_left_to_it_until_it_is_ours() -> None:
+    bus = Bus()
+    bus.others = frozenset({"a"})
+    asyncio.get_running_loop().call_later(90, lambda: setattr(bus, "others", frozenset()))
+    await run_for(135, bus, lambda: [signal("a"), signal("b", 600)])
+    assert bus.heard == {"a": 1, "b": 1}
 
 
 async def test_each_signal_is_said_at_once_and_then_at_its_interval() -> None:
