@@ -18,6 +18,7 @@ MAX_DEPTH = 200
 MAX_EXPANDED = 200_000
 """Values that aliases may add to a document."""
 
+_MERGE_TAG = "tag:yaml.org,2002:merge"
 _MERGE = object()
 _NO_KEY = object()
 _OPEN = object()
@@ -80,7 +81,8 @@ class Builder:
 
     def _scalar(self, event: Any) -> None:
         plain, quoted = event.implicit
-        if plain and event.value == "<<" and self._expects_key():
+        merges = event.value == "<<" and (plain or event.tag == _MERGE_TAG)
+        if merges and self._expects_key():
             self._stack[-1].key = _MERGE
             return
         try:

@@ -8,7 +8,6 @@ are strings; `1e3` and `1.0` are whole numbers once they have been through JSON.
 import math
 import re
 from base64 import b64decode
-from binascii import Error as Base64Error
 
 Scalar = str | int | float | bool | None
 
@@ -87,7 +86,7 @@ def key_text(value: Scalar) -> str:
 def _binary(text: str) -> str:
     try:
         return b64decode("".join(text.split()), validate=True).decode()
-    except (Base64Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # also of base64 and of UTF-8
         raise ScalarError("a !!binary value is no base64 of text") from error
 
 

@@ -35,6 +35,7 @@ def test_a_scalar_means_what_it_means_to_kubectl(written: str, meant: object) ->
         ("z: &a {k: 1}\nx: &b {k: 2, l: 3}\nm: {<<: [*a, *b]}", {"k": 1, "l": 3}),
         ("m: {yes: a, 1: b, 1.5: c, 2024-01-01: d}", {"true": "a", "1": "b", "1.5": "c"}
          | {"2024-01-01": "d"}),
+        ("z: &a {k: 1}\nm: {!!merge <<: *a}", {"k": 1}),
         ("m: {'<<': 1}", {"<<": 1}),
         ('m: {\n\t"a": [1,\t2]}', {"a": [1, 2]}),
     ],
@@ -103,6 +104,9 @@ def test_a_custom_resource_may_be_called_a_list() -> None:
         ("kind: A\nb: *x\n", 2, "has no anchor"),
         ("kind: A\nb: &x [*x]\n", 2, "inside its own anchor"),
         ("kind: A\nb: .inf\n", 2, "no number that JSON knows"),
+        ("kind: A\nb: !!binary \u0663\n", 2, "no base64 of text"),
+        ("kind: A\nb: !!binary a\n", 2, "no base64 of text"),
+        ("kind: A\nb: !!binary /w==\n", 2, "no base64 of text"),
         ("kind: A\nb: \x00\n", 2, "control characters are not allowed (#x0000)"),
         ("- a\n", 1, "there is a list where an object was expected"),
         ("just words\n", 1, "there is a single value"),
