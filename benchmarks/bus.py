@@ -14,9 +14,9 @@ from sandbox.broker import rabbitmq
 from sandbox.virtual_host import virtual_host
 from shared.bus import names, rabbit
 from shared.bus.client import Client
-from shared.bus.declare import declare
+from shared.bus.layout import topology
 from shared.bus.port import Outcome
-from shared.bus.topology import topology
+from shared.bus.topology import declare
 from shared.contract import Draft, Envelope, PollRequested, ScanCompleted, partition
 
 MESSAGES = 5_000

@@ -1,7 +1,8 @@
 """
 How messages travel: the port that services see, RabbitMQ behind it, and its twin in memory.
 
-`port` is what a service may ask. `names` and `topology` say what exists on the broker. `worker`
-(partitions, lanes, groups) and `client` are the same for every broker and meet it through
-`transport`; `rabbit` and `memory` implement that. Nobody else imports aio_pika.
+`port` is what a service may ask. `names` and `layout` say what exists on the broker, `topology` is
+the command that declares it. `worker` (partitions, lanes, groups) and `client` are the same for
+every broker and meet it through `transport`; `rabbit` and `memory` implement that. `presence`
+spreads partitions over replicas. Nobody else imports aio_pika.
 """

@@ -1,15 +1,14 @@
 """One subject's messages: gathered, handed over as a group, kept while a dependency is down."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from shared.bus.port import Window
 from shared.bus.transport import Delivery
 from shared.bus.window import Gathering
 from shared.contract import Envelope, Order
-
-if TYPE_CHECKING:
-    from shared.bus.settle import Settler
 
 KEPT = 200
 """So many facts and signals a subject keeps while its dependency is down; the newest count."""
@@ -38,10 +37,29 @@ class Held:
             self.acked = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What of a group is tried again, and after how many seconds."""
+
+    group: tuple[Held, ...]
+    retry_after: float
+
+
+class Settles(Protocol):
+    """What a lane hands its groups to."""
+
+    @property
+    def window(self) -> Window | None:
+        """How long to gather."""
+
+    async def settle(self, subject: str, group: Sequence[Held]) -> Kept | None:
+        """Work *group* off; return what must be tried again later, or None."""
+
+
 class Lane:
     """Everything in hand for one subject; runs until nothing is left or *stop* is set."""
 
-    def __init__(self, subject: str, settler: "Settler", stop: asyncio.Event) -> None:
+    def __init__(self, subject: str, settler: Settles, stop: asyncio.Event) -> None:
         self.subject = subject
         self._settler = settler
         self._stop = stop
@@ -78,11 +96,3 @@ class Lane:
 
     def _envelopes(self) -> list[Envelope]:
         return [held.envelope for held in self._pending]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What of a group is tried again, and after how many seconds."""
-
-    group: tuple[Held, ...]
-    retry_after: float

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from shared.bus.client import Client, client
+from shared.bus.layout import Topology, topology
 from shared.bus.port import Record
-from shared.bus.topology import Topology, topology
 from shared.bus.transport import ChannelLostError, Packet, UnroutableError
 
 

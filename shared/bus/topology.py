@@ -1,170 +1,110 @@
 """
-What exists on the broker, as data, and the one command that declares it.
+Declares everything on RabbitMQ, once, with an administrator's credentials.
 
 Services declare nothing: they look whether what they need is there and say what is missing.
-`python -m shared.bus.topology --config flux.yaml` is run with an administrator's credentials
-before the services start, and again whenever syncs are added; it changes nothing that is right.
+`python -m shared.bus.topology --config flux.yaml` is run before the services start, and again
+whenever syncs are added; it changes nothing that is right. What is declared stands in `layout`.
 """
 
 import argparse
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import sys
 from pathlib import Path
+from urllib.parse import quote
 
-from shared.bus import names
-from shared.contract import PARTITIONS
-from shared.contract.registry import MESSAGES
+import aio_pika
+import aiohttp
+import structlog
+from aio_pika.abc import AbstractChannel
+from yarl import URL
 
-STAGES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier")
-"""The services that work by partition."""
+from shared.bus.layout import Policy, Topology, topology
+from shared.bus.rabbit_link import BROKEN
+from shared.config import secrets
+from shared.config.load import ConfigError, load
+from shared.config.model import Config
+from shared.runtime import log
+from shared.runtime.errors import PermanentError
+from shared.runtime.masking import Masking, without_userinfo
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
-    """A durable queue or stream."""
-
-    name: str
-    arguments: Mapping[str, str | int | bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
-    """What of an exchange a queue gets."""
-
-    exchange: str
-    key: str
-    queue: str
+logger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """Limits, which an operator may change without declaring anything anew."""
+async def declare(wanted: Topology, *, amqp_url: str, management_url: str | None) -> None:
+    """
+    Declare *wanted*; what is there already with the same arguments stays as it is.
 
-    name: str
-    pattern: str
-    definition: Mapping[str, str | int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topology:
-    """All of it."""
-
-    exchanges: Mapping[str, str]
-    queues: tuple[Queue, ...]
-    bindings: tuple[Binding, ...]
-    policies: tuple[Policy, ...]
+    Policies (limits) go by the management API; without *management_url* they are left out, and
+    that is said.
+    """
+    connection = await aio_pika.connect(amqp_url)
+    async with connection, connection.channel() as channel:
+        await _declare(channel, wanted)
+    logger.info("topology declared", queues=len(wanted.queues), bindings=len(wanted.bindings))
+    if management_url is None:
+        logger.warning("no broker.management_url, so no limits are set on queues and streams")
+        return
+    await _set_policies(wanted.policies, URL(amqp_url), management_url)
 
 
-def topology(syncs: Iterable[tuple[str, str]]) -> Topology:
-    """Return what *syncs*, pairs of target and name, need on the broker."""
-    places = sorted(set(syncs))
-    streams = [_stream(names.LOG, megabytes=8), _stream(names.DECLARED, megabytes=4)]
-    streams += [_stream(names.state_stream(*place), megabytes=4) for place in places]
-    return Topology(
-        exchanges={
-            names.EVENTS: "topic",
-            names.COMMANDS: "topic",
-            names.REPLIES: "direct",
-            names.PRESENCE: "direct",
-            names.STATE: "direct",
-            names.DEAD: "topic",
-        },
-        queues=(*_partition_queues(), _DEAD, *streams),
-        bindings=(*_bindings(), *(_state_binding(*place) for place in places)),
-        policies=_POLICIES,
-    )
-
-
-_DEAD = Queue(name=names.DEAD, arguments={"x-queue-type": "quorum"})
-
-_POLICIES = (
-    # 20 because every restart of a service counts as one delivery for all that it had prefetched.
-    Policy(
-        name="flux-partitions",
-        pattern=rf"^({'|'.join(STAGES)})\.[0-9]+$",
-        definition={
-            "delivery-limit": 20,
-            "dead-letter-strategy": "at-least-once",
-            "overflow": "reject-publish",
-        },
-    ),
-    Policy(
-        name="flux-log",
-        pattern=r"^flux\.log$",
-        definition={"max-age": "7D", "max-length-bytes": 512_000_000},
-    ),
-    Policy(
-        name="flux-declared",
-        pattern=r"^flux\.declared$",
-        definition={"max-age": "1h", "max-length-bytes": 256_000_000},
-    ),
-    Policy(
-        name="flux-state",
-        pattern=r"^flux\.state\.",
-        definition={"max-length-bytes": 16_000_000},
-    ),
-)
-
-
-def _partition_queues() -> Iterable[Queue]:
-    arguments: Mapping[str, str | int | bool] = {
-        "x-queue-type": "quorum",
-        "x-single-active-consumer": True,
-        "x-dead-letter-exchange": names.DEAD,
-    }
-    for service in STAGES:
-        for number in range(PARTITIONS):
-            yield Queue(name=names.queue(service, number), arguments=arguments)
-
-
-def _stream(name: str, *, megabytes: int) -> Queue:
-    # Whole segments are kept, so a small limit needs small segments.
-    segment = megabytes * 1_000_000
-    return Queue(
-        name=name,
-        arguments={"x-queue-type": "stream", "x-stream-max-segment-size-bytes": segment},
-    )
-
-
-def _bindings() -> Iterable[Binding]:
-    yield Binding(exchange=names.EVENTS, key="#", queue=names.LOG)
-    yield Binding(exchange=names.EVENTS, key="state.declared.v1.*", queue=names.DECLARED)
-    yield Binding(exchange=names.DEAD, key="#", queue=names.DEAD)
-    for message in MESSAGES.values():
-        if message.receiver is None:
-            continue
-        for number in range(PARTITIONS):
-            yield Binding(
-                exchange=names.exchange(message),
-                key=f"{message.type}.{number}",
-                queue=names.queue(message.receiver, number),
-            )
-
-
-def _state_binding(target: str, sync: str) -> Binding:
-    return Binding(
-        exchange=names.STATE,
-        key=names.state_key(target, sync),
-        queue=names.state_stream(target, sync),
-    )
-
-
-def main() -> None:
-    """Declare everything that `flux.yaml` needs."""
-    from shared.bus import declare  # noqa: PLC0415 - it needs the broker's client, this module not
-    from shared.config.load import load  # noqa: PLC0415 - same
-
-    parser = argparse.ArgumentParser(prog="python -m shared.bus.topology", description=main.__doc__)
-    parser.add_argument("--config", type=Path, default=Path("flux.yaml"))
-    config = load(parser.parse_args().config)
-    wanted = topology((sync.target, sync.name) for sync in config.syncs)
-    asyncio.run(
-        declare.declare(
-            wanted, amqp_url=config.broker.url.read(), management_url=config.broker.management_url
+async def _declare(channel: AbstractChannel, wanted: Topology) -> None:
+    for name, kind in wanted.exchanges.items():
+        await channel.declare_exchange(name, kind, durable=True)
+    queues = {
+        queue.name: await channel.declare_queue(
+            queue.name, durable=True, arguments=dict(queue.arguments)
         )
+        for queue in wanted.queues
+    }
+    for binding in wanted.bindings:
+        await queues[binding.queue].bind(binding.exchange, binding.key)
+
+
+async def _set_policies(policies: tuple[Policy, ...], amqp: URL, management_url: str) -> None:
+    credentials = aiohttp.encode_basic_auth(amqp.user or "guest", amqp.password or "guest")
+    vhost = quote(amqp.path.removeprefix("/") or "/", safe="")
+    async with aiohttp.ClientSession(headers={"Authorization": credentials}) as session:
+        for policy in policies:
+            url = URL(f"{management_url.rstrip('/')}/api/policies/{vhost}/", encoded=True)
+            body = {
+                "pattern": policy.pattern,
+                "definition": dict(policy.definition),
+                "apply-to": "queues",
+            }
+            async with session.put(url / policy.name, json=body) as answer:
+                answer.raise_for_status()
+    logger.info("limits set", policies=[policy.name for policy in policies])
+
+
+async def _declare_for(config: Config) -> None:
+    mask = Masking(secrets.known)
+    log.configure(
+        level=config.log.level, form=config.log.format, mask=mask, service="topology", replica=""
     )
+    wanted = topology((sync.target, sync.name) for sync in config.syncs)
+    broker = config.broker
+    await declare(wanted, amqp_url=broker.url.read(), management_url=broker.management_url)
+
+
+def main() -> int:
+    """Declare what `flux.yaml` needs: 0 if it is there now, 2 for mistakes in the file."""
+    parser = argparse.ArgumentParser(prog="python -m shared.bus.topology", description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("flux.yaml"), help="default: flux.yaml")
+    path = parser.parse_args().config
+    try:
+        asyncio.run(_declare_for(load(path)))
+    except (ConfigError, PermanentError) as error:
+        return _say(f"nothing was declared:\n{error}", 2)
+    except (*BROKEN, aiohttp.ClientError) as error:
+        reason = without_userinfo(str(error) or type(error).__name__)
+        return _say(f"the broker refuses, or is not there: {reason}; try again", 1)
+    return 0
+
+
+def _say(sentence: str, code: int) -> int:
+    print(sentence, file=sys.stderr)  # noqa: T201 - a terminal's
+    return code
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,9 +13,9 @@ from sandbox.broker import Broker
 from sandbox.virtual_host import virtual_host
 from shared.bus import names, rabbit
 from shared.bus.client import Client
-from shared.bus.declare import declare
+from shared.bus.layout import topology
 from shared.bus.memory import MemoryBroker
-from shared.bus.topology import topology
+from shared.bus.topology import declare
 from shared.bus.transport import Packet
 
 SYNCS = [("default", "apps")]
