@@ -10,6 +10,7 @@ import pytest
 
 from services.gateway import stream
 from services.gateway.auth import is_allowed
+from services.gateway.http_api import serving
 from shared.contract import DependencyUp, SyncCompleted
 from tests.unit.gateway.stage import OLD, REPOSITORY, Stage, a_stage
 
@@ -147,12 +148,14 @@ async def test_who_is_too_slow_is_let_go(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_the_end_of_the_gateway_ends_every_stream_properly() -> None:
     async with a_stage() as stage, asyncio.timeout(2):
-        async with stage.session.get(events(stage)) as answer:
+        async with serving(stage.api, "127.0.0.1", 0) as url:
+            ours = url.replace("/api/flux", "/api/v1/events")
+            answer = await stage.session.get(ours)
             await listening(stage, 1)
-            stage.listeners.close()
-            assert await answer.content.read() == b""
-        async with stage.session.get(events(stage)) as answer:
-            assert await answer.content.read() == b""
+        assert await answer.content.read() == b""
+        # Who comes in the last moment is let go at once.
+        async with stage.session.get(events(stage)) as late:
+            assert await late.content.read() == b""
 
 
 async def envelope(stage: Stage) -> object:
