@@ -11,6 +11,7 @@ from typing import Self
 
 from shared.images.constraint import Constraint, InvalidConstraintError
 from shared.images.linear_regex import InvalidRegexError, Regex, compile_regex
+from shared.images.reference import is_tag
 from shared.images.semver import Version
 
 
@@ -28,6 +29,8 @@ _PREFIXES = {
     "regexp:": Kind.REGEXP,
     "regex:": Kind.REGEXP,
 }
+_SHOWN = 200
+"""Characters of an invalid pattern, and of what is said of it, that are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +55,18 @@ class TagPolicy:
 
     @classmethod
     def _of(cls, kind: Kind, pattern: str) -> Self:
+        if pattern != pattern.encode("utf-8", "replace").decode():
+            return cls(kind=kind, pattern=pattern, problem=f"{kind}: matches no tag: it is no text")
         try:
             constraint = Constraint.parse(pattern) if kind is Kind.SEMVER else None
             regex = compile_regex(pattern) if kind is Kind.REGEXP else None
         except InvalidConstraintError as error:
-            problem = f"{kind}:{pattern} matches no tag: {error} (like ~1.2, >=1.0 <2 or 1.x)"
+            why = f"{_short(error)} (like ~1.2, >=1.0 <2 or 1.x)"
         except InvalidRegexError as error:
-            problem = f"{kind}:{pattern} matches no tag: it is no regular expression ({error})"
+            why = f"it is no regular expression ({_short(error)})"
         else:
             return cls(kind=kind, pattern=pattern, _constraint=constraint, _regex=regex)
+        problem = f"{_short(f'{kind}:{pattern}')} matches no tag: {why}"
         return cls(kind=kind, pattern=pattern, problem=problem)
 
     def __str__(self) -> str:
@@ -78,7 +84,9 @@ class TagPolicy:
 
     def matches(self, tag: str) -> bool:
         """Whether *tag* is asked for. `latest` must be asked for by name: `glob:latest`."""
-        if not self.valid or (tag.lower() == "latest" and str(self) != "glob:latest"):
+        if not self.valid or not is_tag(tag):
+            return False
+        if tag.lower() == "latest" and str(self) != "glob:latest":
             return False
         if self._regex is not None:
             return self._regex.search(tag) is not None
@@ -86,6 +94,11 @@ class TagPolicy:
             version = Version.parse(tag)
             return version is not None and self._constraint.admits(version)
         return _glob(self.pattern, tag)
+
+
+def _short(text: object) -> str:
+    whole = str(text)
+    return whole if len(whole) <= _SHOWN else f"{whole[:_SHOWN]}..."
 
 
 def _glob(pattern: str, tag: str) -> bool:
