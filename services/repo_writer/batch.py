@@ -144,7 +144,11 @@ class Batch:
             return wanted
         text = messages.ordered(order.spec, cause, wanted) if order else messages.automated(wanted)
         message = trailers.write(
-            text, kind=kind, plan=wanted, order=envelope.id if order else "", cause=cause
+            f"{text.rstrip()}\n\n{self._repo.ci_skip}",
+            kind=kind,
+            plan=wanted,
+            order=envelope.id if order else "",
+            cause=cause,
         )
         parent, self.tip = self.tip, await self._repo.commit(self.tip, files, message)
         self.made.add(self.tip)

@@ -28,6 +28,7 @@ class GitRepo:
     def __init__(self, mirror: Mirror, repository: Repository) -> None:
         self.host = host(repository.git.url)
         self.readonly = repository.git.readonly
+        self.ci_skip = repository.git.ci_skip_message or "[ci skip]" * repository.git.ci_skip
         self._mirror = mirror
         self._git = repository.git
         self._places = repository.places

@@ -18,6 +18,10 @@ class Repo(Protocol):
     def readonly(self) -> bool:
         """Whether writing is switched off."""
 
+    @property
+    def ci_skip(self) -> str:
+        """What each commit's message ends with, for the host's own pipelines; may be empty."""
+
     async def fetch(self) -> str:
         """
         Return the head of the branch, as the host has it now.

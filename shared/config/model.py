@@ -89,6 +89,10 @@ class Git(Model):
     """Committer's name. Flux v1: --git-user."""
     email: str = "flux@localhost"
     """Committer's address. Flux v1: --git-email."""
+    ci_skip: bool = False
+    """End each commit message with `[ci skip]`. Flux v1: --git-ci-skip."""
+    ci_skip_message: str = ""
+    """What to end each commit message with instead. Flux v1: --git-ci-skip-message."""
     auth: GitAuth = GitAuth()
 
 

@@ -16,6 +16,7 @@ class FakeRepo:
     """Commits are files and a message on a parent; the branch can be moved by others."""
 
     host = "git.example.com"
+    ci_skip = ""
 
     def __init__(self, files: Mapping[str, str], *, readonly: bool = False) -> None:
         self.readonly = readonly

@@ -79,6 +79,16 @@ def test_what_is_told_is_read_whatever_the_words(
     assert (told.kind, told.order, told.result) == ("release", order, told_of.result)
 
 
+async def test_what_tells_pipelines_to_skip_stands_between_the_words_and_ours() -> None:
+    repo = FakeRepo({"web.yaml": AUTOMATED})
+    repo.ci_skip = "[ci skip]"
+    group = said(found())
+    (pushed,) = events(await handle(repo, group), UpdatePushed)
+
+    assert pushed.message.startswith(f"Auto-release {HOST}/web:1.1.0\n\n[ci skip]\n\nFlux-Kind: ")
+    assert events(await handle(repo, group), UpdatePushed) == [pushed]
+
+
 async def test_an_order_is_not_taken_for_done_because_its_id_stands_in_somebodys_message() -> None:
     repo = FakeRepo({"web.yaml": AUTOMATED})
     order = said(release(f"{HOST}/web:1.1.0", WEB))
