@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.cluster_applier.answers import Answer
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger, number
@@ -14,7 +15,7 @@ from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.refusal import is_final, sentence
 from services.cluster_applier.domain.stages import DEFINITIONS, staged
 from services.cluster_applier.domain.takeover import leaves_replicas, owns_replicas
-from services.cluster_applier.kube import Answer, Kube
+from services.cluster_applier.kube import Kube
 from services.cluster_applier.pace import Pace, pace
 from services.cluster_applier.sending import send
 from shared.bundle.format import Bundle

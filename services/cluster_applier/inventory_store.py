@@ -43,6 +43,7 @@ class InventoryStore:
         self._listed: dict[str, Inventory] | None = None
         self._listed_at = float("-inf")
         self._one_at_a_time = asyncio.Lock()
+        self._confirming: dict[str, asyncio.Lock] = {}
 
     async def all(self) -> list[Inventory]:
         """Return every inventory, once: one request for many syncs. Then, nothing."""
@@ -77,16 +78,17 @@ class InventoryStore:
         Raises:
             TemporaryError: somebody did, so we are not the only one who applies.
         """
-        known = self._known.get(sync)
-        if known is None or _now() - known.at < CONFIRMED:
-            return
-        known.at = _now()
-        answer = await self._kube.get(self._path(sync), accept=METADATA)
-        if not answer.ok and answer.status != 404:
-            raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
-        version = answer.metadata.get("resourceVersion") if answer.ok else ""
-        if version != known.version:
-            raise _written(sync)
+        async with self._confirming.setdefault(sync, asyncio.Lock()):
+            known = self._known.get(sync)
+            if known is None or _now() - known.at < CONFIRMED:
+                return
+            answer = await self._kube.get(self._path(sync), accept=METADATA)
+            if not answer.ok and answer.status != 404:
+                raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
+            version = answer.metadata.get("resourceVersion") if answer.ok else ""
+            if version != known.version:
+                raise _written(sync)
+            known.at = _now()
 
     async def save(self, inventory: Inventory) -> None:
         """

@@ -8,7 +8,6 @@ since its clients decode what we never look at.
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
@@ -17,6 +16,7 @@ from kubernetes_asyncio import config as kube_config
 from kubernetes_asyncio.client import ApiClient
 from prometheus_client import Counter
 
+from services.cluster_applier.answers import Answer, Event, decoded, event, late, refusal
 from services.cluster_applier.domain.ownership import MANAGER
 from shared.config.model import Target
 from shared.runtime.errors import PermanentError, TemporaryError
@@ -30,61 +30,6 @@ DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLis
 REQUESTS = Counter("flux_cluster_applier_requests_total", "API requests", ["target", "verb"])
 
 Params = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the API server said."""
-
-    status: int
-    body: Any
-    retry_after: float | None = None
-    """Seconds after which it wants to be asked again, where it said so."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether it did what was asked."""
-        return self.status < 300
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """Of the object that it shows; empty where it shows none."""
-        found = self.body.get("metadata") if isinstance(self.body, Mapping) else None
-        return found if isinstance(found, Mapping) else {}
-
-    @property
-    def overloaded(self) -> bool:
-        """Whether it has too much to do; true of all that is asked of it now."""
-        return self.status == 429
-
-    @property
-    def names_nothing(self) -> bool:
-        """Whether there is no such path at all, rather than no such object."""
-        details = self.body.get("details") if isinstance(self.body, Mapping) else None
-        return self.status == 404 and not (details or {}).get("kind")
-
-    @property
-    def passing(self) -> bool:
-        """Whether the same request may succeed later, though nobody changes it."""
-        # A 500 may be an object's own fault: that never ends.
-        return self.overloaded or (self.status >= 500 and "typed patch" not in self.reason)
-
-    @property
-    def reason(self) -> str:
-        """Why not, in the server's words."""
-        if isinstance(self.body, Mapping):
-            return str(self.body.get("message") or self.body)[:1000]
-        return f"HTTP {self.status}: {self.body}"[:1000]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """What a watch says."""
-
-    type: str
-    """ADDED | MODIFIED | DELETED | BOOKMARK | ERROR"""
-    object: Mapping[str, Any]
-    """With `metadata`, or for an error with `code` and `message`."""
 
 
 class Kube:
@@ -187,11 +132,11 @@ class Kube:
                 self._host + path, params={**params, "watch": "1"}, headers=headers, timeout=timeout
             ) as answer:
                 if answer.status != 200:
-                    yield _refusal(answer.status, _decoded(await answer.read()))
+                    yield refusal(answer.status, decoded(await answer.read()))
                     return
                 begun = True
                 async for line in _lines(answer.content):
-                    yield _event(line)
+                    yield event(line)
         except (aiohttp.ClientError, TimeoutError) as error:
             if not begun:
                 raise TemporaryError(self.name, _said(error)) from error
@@ -232,16 +177,16 @@ class Kube:
                 retry = response.headers.get("Retry-After", "")
         except aiohttp.ClientConnectionError as error:
             if isinstance(error, aiohttp.ServerTimeoutError):
-                return _late(seconds)
+                return late(seconds)
             raise TemporaryError(self.name, _said(error)) from error
         except aiohttp.ClientError as error:
             raise TemporaryError(self.name, _said(error)) from error
         except TimeoutError:
-            return _late(seconds)
+            return late(seconds)
         wait = float(retry) if retry.isdigit() else None
         if response.status == 401:
             raise TemporaryError(self.name, "it refuses our credentials; check the kubeconfig")
-        return Answer(status=response.status, body=_decoded(data), retry_after=wait)
+        return Answer(status=response.status, body=decoded(data), retry_after=wait)
 
     def _certain(self, answer: Answer) -> Answer:
         """Raise what may pass: nothing can be done without this answer."""
@@ -277,44 +222,12 @@ async def kube(target: Target) -> AsyncIterator[Kube]:
         yield Kube(target, api)
 
 
-def _decoded(data: bytes) -> Any:
-    try:
-        return json.loads(data) if data else None
-    except ValueError:
-        return data[:500].decode(errors="replace")
-
-
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     rest = b""
     async for chunk in content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield line
-
-
-def _event(line: bytes) -> Event:
-    """Return the event that *line* tells; an error where it tells none."""
-    said = _decoded(line)
-    kind, value = (said.get("type"), said.get("object")) if isinstance(said, Mapping) else (0, 0)
-    if not isinstance(kind, str) or not isinstance(value, Mapping):
-        return Event(type="ERROR", object={"message": "the server sent what is no event"})
-    needed = {"ERROR": set(), "BOOKMARK": {"resourceVersion"}}.get(
-        kind, {"resourceVersion", "name"}
-    )
-    metadata = value.get("metadata")
-    if needed and not (isinstance(metadata, Mapping) and needed <= metadata.keys()):
-        return Event(type="ERROR", object={"message": f"an event {kind} without metadata"})
-    return Event(type=kind, object=value)
-
-
-def _refusal(status: int, body: Any) -> Event:
-    return Event(
-        type="ERROR", object={"code": status, "message": Answer(status=status, body=body).reason}
-    )
-
-
-def _late(seconds: float) -> Answer:
-    return Answer(status=504, body={"message": f"no answer within {seconds:g} s"})
 
 
 def _said(error: Exception) -> str:

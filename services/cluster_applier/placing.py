@@ -1,5 +1,6 @@
 """Where the objects of a bundle are in one cluster: which path, and which namespace."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -7,6 +8,9 @@ from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.plan import Wanted
 from shared.bundle.format import Bundle, Entry
 from shared.manifests import ObjectId
+
+SLICE = 500
+"""Objects that are placed in one go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,9 @@ async def resources(names: Iterable[str], discovery: Discovery) -> set[Resource]
 
 async def _place(entries: Iterable[Entry], default_namespace: str, discovery: Discovery) -> Placed:
     known, unknown, kinds = [], [], set()
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        if number % SLICE == 0:
+            await asyncio.sleep(0)  # thousands take long enough for others to be late
         named = entry.object_id
         resource = await discovery.find(named, entry.version)
         if resource is None:

@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from services.cluster_applier.answers import Answer
 from services.cluster_applier.domain.ledger import ignored
 from services.cluster_applier.domain.takeover import is_kubectls, taken_over
-from services.cluster_applier.kube import METADATA, Answer, Kube
+from services.cluster_applier.kube import METADATA, Kube
 from shared.runtime.errors import TemporaryError
 
 PAUSES = (0.2, 1.0, 3.0)

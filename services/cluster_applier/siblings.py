@@ -4,6 +4,7 @@ What the other syncs of a target declare: an object may move from one to another
 Then nobody deletes it: the old owner lets it go, the new one takes it as it is.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -21,11 +22,15 @@ class Siblings:
 
     def __init__(self) -> None:
         self._shelves: dict[str, Shelf] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._waited: dict[str, str] = {}
+        """By sync: the revision that was waited for in vain; once is enough."""
         self._ids: dict[str, tuple[str, frozenset[str]]] = {}
 
     def join(self, sync: str, shelf: Shelf) -> None:
         """Add a sync."""
         self._shelves[sync] = shelf
+        self._turns[sync] = asyncio.Lock()
 
     def __contains__(self, sync: object) -> bool:
         """Tell whether a sync of that name belongs to the target."""
@@ -61,13 +66,18 @@ class Siblings:
 
     async def _newest(self, sync: str, header: Header) -> Bundle | None:
         """Return the bundle of a sibling; of the same repository wait for the same revision."""
-        shelf = self._shelves[sync]
-        bundle = shelf.last or await shelf.newest()
-        for _ in range(PATIENCE):
-            if bundle is None or not _is_behind(bundle.header, header):
-                break
-            bundle = await shelf.newest()
-        return bundle
+        shelf = self._shelves.get(sync)
+        if shelf is None:
+            return None
+        async with self._turns[sync]:  # many ask about many objects: one waits for all
+            bundle = shelf.last or await shelf.newest()
+            patience = 1 if self._waited.get(sync) == header.revision else PATIENCE
+            for _ in range(patience):
+                if bundle is None or not _is_behind(bundle.header, header):
+                    return bundle
+                bundle = await shelf.newest()
+            self._waited[sync] = header.revision
+            return bundle
 
     def _declared(self, sync: str, bundle: Bundle) -> frozenset[str]:
         known = self._ids.get(sync)

@@ -6,30 +6,32 @@ none is ever forgotten; at the end with what became of all.
 """
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 from prometheus_client import Counter, Histogram
 
 from services.cluster_applier import placing
 from services.cluster_applier.apply import Applying, Asking
+from services.cluster_applier.books import Books
 from services.cluster_applier.domain import telling
 from services.cluster_applier.domain.asked import Asked
 from services.cluster_applier.domain.fence import Verdict, judge
 from services.cluster_applier.domain.inventory import Applied, Inventory
-from services.cluster_applier.domain.plan import Plan, obsolete, plan, reason_to_keep
+from services.cluster_applier.domain.plan import Plan, Wanted, obsolete, plan, reason_to_keep
 from services.cluster_applier.domain.pruning import is_flux_own
 from services.cluster_applier.drifting import Drifting
 from services.cluster_applier.placing import Placed
 from services.cluster_applier.prune import Pruning
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
+from services.cluster_applier.watch import FRESH
 from shared.bundle.format import Bundle
 from shared.bundle.store import Shelf
 from shared.bus.port import Bus
 from shared.contract import (
     Draft,
     Message,
-    ObjectResult,
     PollRequested,
     SyncCompleted,
     SyncFailed,
@@ -51,13 +53,13 @@ class Sync:
         self._target = target
         self._bus = bus
         self._shelf = Shelf(bus, settings.target, settings.name)
-        self._inventory: Inventory | None = None
+        self._books = Books(settings.name, target)
         self._doubted = ""
         """The digest of a bundle that may be an old one: a poll was asked for to confirm it."""
         self._refused: dict[str, tuple[str, str]] = {}
         """By object id: digest and reason of what the API server will never take."""
-        self._carried: list[ObjectResult] = []
-        """What was done in a round that did not end, to be told with the next one."""
+        self._kept = ""
+        """Why nothing was pruned, as it was logged last."""
         self._placed: tuple[tuple[str, int], Placed] | None = None
         target.siblings.join(settings.name, self._shelf)
 
@@ -65,7 +67,7 @@ class Sync:
         """Apply what differs; return what is to be told."""
         loop = asyncio.get_running_loop()
         begin, requests = loop.time(), self._target.kube.requests
-        inventory = await self._known()
+        inventory = await self._books.known()
         bundle = await self._bundle(asked)
         if bundle is None:
             await self._poll_again("there is none yet")
@@ -79,17 +81,19 @@ class Sync:
         if asked.person:
             self._refused.clear()
         if asked.tick:
-            await self._target.watches.compare(**({"at_most": 0.0} if asked.person else {}))
+            await self._target.watches.compare(at_most=0.0 if asked.person else FRESH)
         applying = self._applying(bundle, inventory)
         found, unchanged = await self._apply(bundle, inventory, applying)
         pruning = self._pruning()
-        gone = obsolete(self._inventory or inventory, _ids(found), bundle.header.skipped)
+        inventory = await self._books.known()
+        gone = obsolete(inventory, _ids(found), bundle.header.skipped)
         kept = self._reason_to_keep(bundle, applying, verdict) if gone else ""
         if gone and not kept:
             kept = await self._prune(bundle, applying, pruning, gone)
-        if kept:
+        if kept and kept != self._kept:
             logger.warning("not pruned", sync=bundle.header.sync, reason=kept, objects=len(gone))
-        await self._keep(bundle, inventory, applying, pruning)
+        self._kept = kept
+        await self._books.keep(bundle.header, applying, pruning)
         self._end(applying, pruning, _ids(found))
         told, self.drifting.told = self.drifting.told, []
         if is_new or applying.results or pruning.results or asked.person:
@@ -113,13 +117,6 @@ class Sync:
             reason=reason,
         )
 
-    async def _known(self) -> Inventory:
-        if self._inventory is None:
-            self._inventory = await self._target.known(self._settings.name)
-            kinds = await placing.resources(self._inventory.objects, self._target.discovery)
-            self._target.watches.ensure(kinds)
-        return self._inventory
-
     def _applying(self, bundle: Bundle, inventory: Inventory) -> Applying:
         async def still_ours() -> None:
             await self._target.inventories.confirm(self._settings.name)
@@ -135,7 +132,7 @@ class Sync:
             bundle,
             inventory.objects,
             asking=Asking(answered=answered, still_ours=still_ours, gives=gives),
-            carried=self._carried,
+            carried=self._books.carried,
         )
 
     def _pruning(self) -> Pruning:
@@ -172,7 +169,7 @@ class Sync:
         found = await self._place(bundle)
         self._target.watches.ensure(set(found.resources))
         todo = self._todo(found, inventory, applying)
-        await self._announce(inventory, todo)
+        await self._books.announce(todo)
         at_once = self._target.settings.concurrency
         self.drifting.at_once = applying.correct
         try:
@@ -181,16 +178,15 @@ class Sync:
                 late = await placing.placed_late(bundle, found.unknown, self._target.discovery)
                 self._target.watches.ensure(set(late.resources))
                 new = self._todo(late, inventory, applying)
-                await self._announce(self._inventory or inventory, new)
+                await self._books.announce(new)
                 await applying.apply(new.apply, at_once)
                 applying.refuse_unknown(late.unknown)
                 found = found.joined(late)
         except BaseException:
-            self._remember(applying)
+            self._books.remember(applying)
             raise
         finally:
             self.drifting.at_once = lambda _: False
-        self._carried = []
         return found, todo.unchanged
 
     async def _place(self, bundle: Bundle) -> Placed:
@@ -203,24 +199,19 @@ class Sync:
 
     def _todo(self, found: Placed, inventory: Inventory, applying: Applying) -> Plan:
         """Return what to apply, without what is Flux's own or was refused for ever."""
-        pending = self.drifting.drifts.pending
-        todo = plan(found.known, inventory, pending.keys())
-        apply = []
+        todo = plan(found.known, inventory, self.drifting.drifts.pending.keys())
+        reasons = {str(one.id): self._reason_to_hold(one) for one in todo.apply}
         for one in todo.apply:
-            digest, reason = self._refused.get(str(one.id), ("", ""))
-            if is_flux_own(one.id, self._target.settings.namespace) and one.id.kind == "ConfigMap":
-                applying.hold(one, "failed", "Flux keeps an inventory under this name; rename it")
-            elif digest == one.entry.digest and str(one.id) not in pending:
-                applying.hold(one, "failed", reason)
-            else:
-                apply.append(one)
-        return Plan(apply=tuple(apply), unchanged=todo.unchanged)
+            if reasons[str(one.id)]:
+                applying.hold(one, "failed", reasons[str(one.id)])
+        return replace(todo, apply=tuple(one for one in todo.apply if not reasons[str(one.id)]))
 
-    async def _announce(self, inventory: Inventory, todo: Plan) -> None:
-        """Write down what is new before it is applied: a crash must not make us forget it."""
-        new = {str(one.id): Applied() for one in todo.apply if str(one.id) not in inventory.objects}
-        if new:
-            await self._save(inventory.model_copy(update={"objects": {**inventory.objects, **new}}))
+    def _reason_to_hold(self, one: Wanted) -> str:
+        if one.id.kind == "ConfigMap" and is_flux_own(one.id, self._target.settings.namespace):
+            return "Flux keeps an inventory under this name; rename it"
+        digest, reason = self._refused.get(str(one.id), ("", ""))
+        same = digest == one.entry.digest and str(one.id) not in self.drifting.drifts.pending
+        return reason if same else ""
 
     async def _prune(
         self, bundle: Bundle, applying: Applying, pruning: Pruning, gone: list[tuple[str, Applied]]
@@ -236,19 +227,11 @@ class Sync:
             pruning.give(moved)
             await pruning.delete((name, one) for name, one in gone if name not in moved)
         except BaseException:
-            self._remember(applying, pruning)
+            self._books.remember(applying, pruning)
             raise
         for sync in set(moved.values()):
             await self._bus.publish(Draft(message=SyncRequested(sync=sync, reason="again")))
         return ""
-
-    def _remember(self, applying: Applying, pruning: Pruning | None = None) -> None:
-        """Keep what was done so far, though the round does not end."""
-        done = [*applying.results, *(pruning.results if pruning else ())]
-        self._carried = [one for one in done if one.action != "failed"]
-        if self._inventory is not None:
-            gone = pruning.forgotten if pruning else set()
-            self._inventory = self._merged(self._inventory, applying, gone)
 
     def _reason_to_keep(self, bundle: Bundle, applying: Applying, verdict: Verdict) -> str:
         return reason_to_keep(
@@ -258,37 +241,6 @@ class Sync:
             certain=verdict is Verdict.GO,
             declared=len(bundle.header.index),
         )
-
-    async def _keep(
-        self, bundle: Bundle, inventory: Inventory, applying: Applying, pruning: Pruning
-    ) -> None:
-        """Write the inventory, last of all, if it says anything new."""
-        header = bundle.header
-        known = self._merged(self._inventory or inventory, applying, pruning.forgotten)
-        merged = known.model_copy(
-            update={
-                "repository": header.repository,
-                "revision": header.revision,
-                "height": header.height,
-                "generation": header.generation,
-            }
-        )
-        if merged != self._inventory:
-            await self._save(merged)
-
-    def _merged(self, inventory: Inventory, applying: Applying, gone: set[str]) -> Inventory:
-        objects = {**inventory.objects, **applying.applied}
-        for name in gone:
-            objects.pop(name, None)
-        return inventory.model_copy(update={"objects": objects})
-
-    async def _save(self, inventory: Inventory) -> None:
-        try:
-            await self._target.inventories.save(inventory)
-        except BaseException:
-            self._inventory = None  # read again what the cluster holds
-            raise
-        self._inventory = inventory
 
     def _end(self, applying: Applying, pruning: Pruning, declared: frozenset[str]) -> None:
         """Note what is not to be put back, and what is to be tried again soon."""

@@ -129,6 +129,8 @@ class Watches:
             except NotServedError as error:
                 logger.info("kind not watched", kind=resource.kind, reason=str(error))
                 await self._reach.found(who)
+                for seen in self._ledger.missing(resource.key, (), loop.time()):
+                    self._judge(seen)
                 self._forget(resource)
                 return
             except TemporaryError as error:

@@ -1,0 +1,96 @@
+"""What an API server says, read: answers to requests, and the events of a watch."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: Any
+    retry_after: float | None = None
+    """Seconds after which it wants to be asked again, where it said so."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did what was asked."""
+        return self.status < 300
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Of the object that it shows; empty where it shows none."""
+        found = self.body.get("metadata") if isinstance(self.body, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether it has too much to do; true of all that is asked of it now."""
+        return self.status == 429
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether there is no such path at all, rather than no such object."""
+        details = self.body.get("details") if isinstance(self.body, Mapping) else None
+        return self.status == 404 and not (details or {}).get("kind")
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed later, though nobody changes it."""
+        # A 500 may be an object's own fault: that never ends.
+        return self.overloaded or (self.status >= 500 and "typed patch" not in self.reason)
+
+    @property
+    def reason(self) -> str:
+        """Why not, in the server's words."""
+        if isinstance(self.body, Mapping):
+            return str(self.body.get("message") or self.body)[:1000]
+        return f"HTTP {self.status}: {self.body}"[:1000]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What a watch says."""
+
+    type: str
+    """ADDED | MODIFIED | DELETED | BOOKMARK | ERROR"""
+    object: Mapping[str, Any]
+    """With `metadata`, or for an error with `code` and `message`."""
+
+
+def decoded(data: bytes) -> Any:
+    """Return the JSON that *data* is, or its beginning as text."""
+    try:
+        return json.loads(data) if data else None
+    except ValueError:
+        return data[:500].decode(errors="replace")
+
+
+def event(line: bytes) -> Event:
+    """Return the event that *line* tells; an error where it tells none."""
+    said = decoded(line)
+    kind, value = (said.get("type"), said.get("object")) if isinstance(said, Mapping) else (0, 0)
+    if not isinstance(kind, str) or not isinstance(value, Mapping):
+        return Event(type="ERROR", object={"message": "the server sent what is no event"})
+    needed = {"ERROR": set(), "BOOKMARK": {"resourceVersion"}}.get(
+        kind, {"resourceVersion", "name"}
+    )
+    metadata = value.get("metadata")
+    if needed and not (isinstance(metadata, Mapping) and needed <= metadata.keys()):
+        return Event(type="ERROR", object={"message": f"an event {kind} without metadata"})
+    return Event(type=kind, object=value)
+
+
+def refusal(status: int, body: Any) -> Event:
+    """Return the event that stands for a watch that was refused."""
+    return Event(
+        type="ERROR", object={"code": status, "message": Answer(status=status, body=body).reason}
+    )
+
+
+def late(seconds: float) -> Answer:
+    """Return the answer that stands for none."""
+    return Answer(status=504, body={"message": f"no answer within {seconds:g} s"})

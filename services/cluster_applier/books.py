@@ -1,0 +1,79 @@
+"""What one sync knows of what it applied, in memory and in the cluster's inventory."""
+
+from collections.abc import Collection
+
+from services.cluster_applier import placing
+from services.cluster_applier.apply import Applying
+from services.cluster_applier.domain.inventory import Applied, Inventory
+from services.cluster_applier.domain.plan import Plan
+from services.cluster_applier.prune import Pruning
+from services.cluster_applier.target import Target
+from shared.bundle.format import Header
+from shared.contract import ObjectResult
+
+
+class Books:
+    """The inventory of one sync, written before anything new and after everything."""
+
+    def __init__(self, sync: str, target: Target) -> None:
+        self.carried: list[ObjectResult] = []
+        """What was done in a round that did not end, to be told with the next one."""
+        self._sync = sync
+        self._target = target
+        self._inventory: Inventory | None = None
+        self._unwritten = False
+        """Something is remembered that the cluster does not hold yet."""
+
+    async def known(self) -> Inventory:
+        """Return what was applied; read from the cluster where that is not certain."""
+        if self._inventory is None:
+            self._inventory = await self._target.known(self._sync)
+            kinds = await placing.resources(self._inventory.objects, self._target.discovery)
+            self._target.watches.ensure(kinds)
+        return self._inventory
+
+    async def announce(self, todo: Plan) -> None:
+        """Write down what is new before it is applied: a crash must not make us forget it."""
+        inventory = await self.known()
+        new = {str(one.id): Applied() for one in todo.apply if str(one.id) not in inventory.objects}
+        if new:
+            await self._save(inventory.model_copy(update={"objects": {**inventory.objects, **new}}))
+
+    def remember(self, applying: Applying, pruning: Pruning | None = None) -> None:
+        """Keep what was done so far, though the round does not end."""
+        done = [*applying.results, *(pruning.results if pruning else ())]
+        self.carried = [one for one in done if one.action != "failed"]
+        if self._inventory is not None:
+            gone = pruning.forgotten if pruning else ()
+            self._inventory = _merged(self._inventory, applying, gone)
+            self._unwritten = True
+
+    async def keep(self, header: Header, applying: Applying, pruning: Pruning) -> None:
+        """Write the inventory, last of all, if it says anything new."""
+        known = await self.known()
+        merged = _merged(known, applying, pruning.forgotten).model_copy(
+            update={
+                "repository": header.repository,
+                "revision": header.revision,
+                "height": header.height,
+                "generation": header.generation,
+            }
+        )
+        if merged != known or self._unwritten:
+            await self._save(merged)
+        self.carried = []
+
+    async def _save(self, inventory: Inventory) -> None:
+        try:
+            await self._target.inventories.save(inventory)
+        except BaseException:
+            self._inventory = None  # read again what the cluster holds
+            raise
+        self._inventory, self._unwritten = inventory, False
+
+
+def _merged(inventory: Inventory, applying: Applying, gone: Collection[str]) -> Inventory:
+    objects = {**inventory.objects, **applying.applied}
+    for name in gone:
+        objects.pop(name, None)
+    return inventory.model_copy(update={"objects": objects})
