@@ -83,7 +83,7 @@ class Tokens:
         self.issued[text] = _Issued(scope=scope, until=until, uses=self.uses)
         answer: dict[str, object] = {self.field_name: text}
         if self.says_life:
-            answer["expires_in"] = int(self.life)
+            answer["expires_in"] = self.life
         return web.json_response(answer)
 
 

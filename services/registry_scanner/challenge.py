@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-_CHALLENGE = re.compile(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9-]*)\s+(?=[A-Za-z_]+=)")
-_PARAMETER = re.compile(r'([A-Za-z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_PART = re.compile(r'(?:"(?:[^"\\]|\\.)*+(?:"|\\?$)|[^",])+')
+_PARAMETER = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)|([^\s"=][^\s"]*))')
+_SCHEME = re.compile(r"([\w-]+)(?:\s+(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,23 +15,26 @@ class Challenge:
 
     scheme: str
     """In lower case: `basic` or `bearer`."""
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def challenges(header: str) -> list[Challenge]:
-    """Return the challenges of *header*; commas inside quotes belong to their value."""
-    starts = list(_CHALLENGE.finditer(_masked(header)))
-    found = []
-    for number, start in enumerate(starts):
-        end = starts[number + 1].start() if number + 1 < len(starts) else len(header)
-        text = header[start.end() : end]
-        parameters = {m[1].lower(): m[2] or m[3] or "" for m in _PARAMETER.finditer(text)}
-        found.append(Challenge(scheme=start[1].lower(), parameters=parameters))
-    if not found and header.strip():
-        found.append(Challenge(scheme=header.split(maxsplit=1)[0].lower(), parameters={}))
-    return found
+    """
+    Return the challenges of *header*.
 
-
-def _masked(header: str) -> str:
-    """Blank out what stands in quotes, so that commas and words there mean nothing."""
-    return re.sub(r'"(?:[^"\\]|\\.)*"', lambda found: '"' + "x" * (len(found[0]) - 2) + '"', header)
+    Commas separate both challenges and their parameters; inside quotes they belong to the value.
+    """
+    found: list[tuple[str, dict[str, str]]] = []
+    for part in _PART.findall(header):
+        text = part.strip()
+        parameter = _PARAMETER.match(text)
+        if not parameter:
+            scheme = _SCHEME.fullmatch(text)
+            if not scheme:
+                continue
+            found.append((scheme[1].lower(), {}))
+            parameter = _PARAMETER.match(scheme[2] or "")
+        if parameter and found:
+            value = parameter[3] or re.sub(r"\\(.)", r"\1", parameter[2] or "")
+            found[-1][1][parameter[1].lower()] = value
+    return [Challenge(scheme=scheme, parameters=parameters) for scheme, parameters in found]

@@ -68,13 +68,19 @@ def next_page(page: URL, links: Iterable[str]) -> URL | None:
             continue
         try:
             url = page.join(URL(target))
-            origin = url.origin()
+            same = is_same_place(url, page)
         except ValueError as error:
             raise UnreadableError(f"the next page is at {target[:200]!r}: {error}") from error
-        if origin != page.origin():
-            raise UnreadableError(f"the next page lies on {origin}, which is refused")
+        if not same:
+            raise UnreadableError(f"the next page lies on {url.origin()}, which is refused")
         return url
     return None
+
+
+def is_same_place(one: URL, other: URL) -> bool:
+    """Tell whether both are of one origin, also if one spells out its port. Raises ValueError."""
+    ours, theirs = one.origin(), other.origin()
+    return (ours.scheme, ours.host, ours.port) == (theirs.scheme, theirs.host, theirs.port)
 
 
 def manifest(body: bytes, told: str | None) -> Manifest:

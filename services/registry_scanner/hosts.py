@@ -18,6 +18,7 @@ from yarl import URL
 
 from services.registry_scanner import documents
 from services.registry_scanner.access import Access, Headers
+from services.registry_scanner.documents import is_same_place
 from services.registry_scanner.ports import MissingError, UnreadableError
 from services.registry_scanner.settings import Settings
 from shared.images import ImageRef
@@ -97,7 +98,7 @@ class Hosts:
     async def _answered(
         self, ref: ImageRef, url: URL, accept: str
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        host, own = self._host(ref.registry_host), url.origin() == self.url(ref).origin()
+        host, own = self._host(ref.registry_host), is_same_place(url, self.url(ref))
         shown = await self._shown(ref) if own else {}
         challenged = False
         for left in reversed(range(TRIES)):
@@ -106,7 +107,7 @@ class Hosts:
             async with self._session.get(url, headers={"Accept": accept, **shown}) as answer:
                 _refuse_downgrade(answer, ref, url)
                 # What another place asks for, where we were sent to, is none of our business.
-                ours = own and answer.url.origin() == url.origin()
+                ours = own and is_same_place(answer.url, url)
                 if answer.status == 401 and ours and not challenged and left:
                     challenged, before = True, shown
                     shown = await self._again(ref, answer, before)

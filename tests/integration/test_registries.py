@@ -137,7 +137,7 @@ async def test_a_refusal_is_told_with_image_and_host_and_not_tried_again(
     "body",
     [
         *(b"", b"<html>log in</html>", b'{"tags": ["1.0.0"', b"[" * 100_000, b"\xff\xfe"),
-        *({}, [], 7, {"tags": "1.0.0"}, {"tags": {"1.0.0": 1}}, b" " * 8_000_001),
+        *({}, [], 7, {"tags": "1.0.0"}, {"tags": {"1.0.0": 1}}, b'{"tags": []}' + b" " * 8_000_000),
     ],
 )
 async def test_an_answer_that_is_no_list_of_tags_is_an_error_and_never_an_empty_list(

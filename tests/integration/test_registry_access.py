@@ -57,20 +57,24 @@ async def test_a_token_is_fetched_once_with_our_login_or_anonymously(
     assert len(scanner.own.asked) == 1 + 1 + 9 + 9
 
 
-async def test_repositories_of_one_host_at_once_get_tokens_of_their_own_one_each(
+async def test_repositories_of_one_host_at_once_get_tokens_of_their_own_one_each_and_anew(
     scanner: Scanner,
 ) -> None:
     names = [f"team/{number}" for number in range(30)]
     for name in names:
         scanner.own.content.push(name, name.replace("/", "-"))
-    scanner.own.door = Tokens()
+    scanner.own.door = Tokens(life=1)
     async with scanner.reading() as registries:
-        await asyncio.gather(*(registries.tags(f"{scanner.own.host}/{name}") for name in names))
-        scanner.own.asked.clear()
-        for name in names:
-            assert await registries.tags(f"{scanner.own.host}/{name}") == [name.replace("/", "-")]
-    assert scanner.own.count("/token") == 0
-    assert len(scanner.own.asked) == len(names)
+        for challenged in (len(names), 0):
+            scanner.own.asked.clear()
+            found = await asyncio.gather(
+                *(registries.tags(f"{scanner.own.host}/{name}") for name in names)
+            )
+            assert found == [[name.replace("/", "-")] for name in names]
+            assert scanner.own.count("/token") == len(names)
+            assert len(scanner.own.asked) <= 2 * len(names) + challenged
+            if challenged:
+                await asyncio.sleep(1)  # so long a token lives
 
 
 async def test_many_requests_whose_token_has_expired_fetch_one_new_token(scanner: Scanner) -> None:
@@ -82,6 +86,8 @@ async def test_many_requests_whose_token_has_expired_fetch_one_new_token(scanner
         tags = await registries.tags(image)
         door.issued.clear()
         scanner.own.asked.clear()
+        # One is refused only after another has fetched the new token.
+        scanner.own.fail(faults.slow(0.3), where="/manifests/", times=1)
         found = await registries.candidates(image, tags, tags)
     assert all(one.created for one in found)
     assert scanner.own.count("/token") == 1

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.registry_scanner import handlers
-from services.registry_scanner.challenge import challenges
 from services.registry_scanner.domain.found import needing_created
 from services.registry_scanner.domain.wanted import Wanted
 from services.registry_scanner.ports import UnreadableError
@@ -183,34 +182,3 @@ def test_only_what_is_new_is_told_when_a_declaration_is_said_again() -> None:
 
 def test_semver_needs_no_creation_times() -> None:
     assert needing_created(["1.0.0", "2.0.0"], wanted(AUTOMATED).of(IMAGE)) == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        ('Basic realm="x"', [("basic", {"realm": "x"})]),
-        (
-            'Bearer realm="https://a/token",service="s",scope="repository:a/b:pull,push"',
-            [
-                (
-                    "bearer",
-                    {
-                        "realm": "https://a/token",
-                        "service": "s",
-                        "scope": "repository:a/b:pull,push",
-                    },
-                )
-            ],
-        ),
-        (
-            'Bearer realm="t", service=s, Basic realm="Basic x=1, y"',
-            [("bearer", {"realm": "t", "service": "s"}), ("basic", {"realm": "Basic x=1, y"})],
-        ),
-        ("Negotiate", [("negotiate", {})]),
-        ("", []),
-    ],
-)
-def test_challenges_are_read_with_commas_in_quotes_and_several_in_one_header(
-    header: str, expected: list[tuple[str, dict[str, str]]]
-) -> None:
-    assert [(one.scheme, dict(one.parameters)) for one in challenges(header)] == expected
