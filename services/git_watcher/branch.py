@@ -17,6 +17,7 @@ from services.git_watcher.settings import SyncSettings
 from shared.bundle.format import Bundle, Header, pack
 from shared.contract import Commit, Problem, RevisionObserved, StateDeclared
 from shared.manifests.files import manifests
+from shared.runtime import faults
 from shared.runtime.errors import PermanentError
 
 logger = structlog.get_logger(__name__)
@@ -86,7 +87,9 @@ class Branch:
         declaration.said = time.monotonic()
         rewritten = declaration.bundle.header.rewritten
         marker = Marker(revision=state.revision, bundle=state.bundle, rewritten=rewritten)
+        await faults.reach("marker.before")
         await self.mirror.note(f"published-{state.sync}", str(marker))
+        await faults.reach("marker.after")
 
     async def observe(self, revision: str) -> RevisionObserved | None:
         """Return the news of a head that was not told yet; `mark_observed` when it is told."""

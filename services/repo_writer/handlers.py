@@ -25,6 +25,7 @@ from shared.contract import (
     UpdatePushed,
     UpdateRequested,
 )
+from shared.runtime import faults
 from shared.runtime.errors import PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
@@ -108,8 +109,11 @@ async def _build(
 async def _land(built: Batch, repo: Repo) -> bool:
     pushed = [draft.message for draft in built.events if isinstance(draft.message, UpdatePushed)]
     new = [one for one in pushed if one.revision in built.made]
-    if new and not await repo.push(built.tip, expected=built.head):
-        return False
+    if new:
+        await faults.reach("push.before")
+        if not await repo.push(built.tip, expected=built.head):
+            return False
+        await faults.reach("push.after")
     for one in new:
         COMMITS.labels(one.kind).inc()
         logger.info("pushed", revision=one.revision, kind=one.kind, workloads=list(one.result))

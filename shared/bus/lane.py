@@ -9,6 +9,7 @@ from shared.bus.port import Window
 from shared.bus.transport import Delivery
 from shared.bus.window import Gathering
 from shared.contract import Envelope, Order
+from shared.runtime import faults
 
 KEPT = 200
 """So many facts and signals a subject keeps while its dependency is down; the newest count."""
@@ -33,8 +34,10 @@ class Held:
     async def ack(self) -> None:
         """Acknowledge it once."""
         if not self.acked:
+            await faults.reach("ack.before")
             await self.delivery.ack()
             self.acked = True
+            await faults.reach("ack.after")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

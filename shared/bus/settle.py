@@ -30,6 +30,7 @@ from shared.contract import (
     Question,
 )
 from shared.contract.codec import MalformedError
+from shared.runtime import faults
 from shared.runtime.errors import PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
@@ -116,7 +117,9 @@ class Settler:
         ):
             await self._accept(group)
             outcome = await self._handler(subject, [held.envelope for held in group])
+            await faults.reach("publish.before")
             await self._publisher.publish(*outcome.events, *_ends(group, outcome))
+            await faults.reach("publish.after")
             for held in group:
                 if held.envelope.id in outcome.failed and not held.is_order:
                     await self._refuse(held, outcome.failed[held.envelope.id])

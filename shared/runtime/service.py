@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
+from secrets import token_hex
 
 import structlog
 
@@ -16,7 +17,7 @@ from shared.bus.port import Bus
 from shared.config import secrets
 from shared.config.load import ConfigError, load
 from shared.config.model import Config
-from shared.runtime import lifecycle, log
+from shared.runtime import faults, lifecycle, log
 from shared.runtime.errors import FluxError, PermanentError
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import Worker
@@ -43,10 +44,12 @@ def main(name: str, wire: Wire, arguments: list[str] | None = None) -> None:
     try:
         config = load(path)
         amqp_url = config.broker.url.read()
+        faults.arm(os.environ.get(faults.VARIABLE, ""))
     except (ConfigError, PermanentError) as error:
         print(f"{name} does not start:\n{error}", file=sys.stderr)  # noqa: T201 - logs need it
         sys.exit(2)
-    replica = f"{socket.gethostname()}-{os.getpid()}"
+    # A container that starts again has its name and its process id from before.
+    replica = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
     mask = Masking(secrets.known)
     log.configure(
         level=config.log.level, form=config.log.format, mask=mask, service=name, replica=replica
