@@ -10,11 +10,12 @@ import structlog
 from prometheus_client import Counter
 
 from shared.bus import names
+from shared.bus.letters import Letter, letter
 from shared.bus.outages import Outages
 from shared.bus.port import Handler, NoAnswerError, Record, Window, Worker
 from shared.bus.publisher import Publisher, packet
 from shared.bus.settle import Settler
-from shared.bus.transport import Packet, Transport
+from shared.bus.transport import ChannelLostError, Packet, Transport
 from shared.bus.worker import PartitionWorker
 from shared.contract import Draft, Envelope, Message, Question, Reply, partition
 from shared.contract.codec import MalformedError, decode
@@ -99,6 +100,19 @@ class Client:
         """Tell whether *message*, were it for our own stage, would best come to this replica."""
         worker = self._workers.get(message.receiver or "")
         return worker is None or worker.presence.is_first_choice(partition(message.subject))
+
+    @asynccontextmanager
+    async def dead_letters(self, limit: int = 1_000) -> AsyncIterator[Sequence[Letter]]:
+        """Hold the oldest dead letters for the length of the block."""
+        try:
+            async with self._transport.hold(names.DEAD, limit) as held:
+                yield [letter(delivery) for delivery in held]
+        except ChannelLostError as error:
+            raise TemporaryError("broker", str(error)) from error
+
+    async def replay(self, dead: Letter, *, by: str) -> None:
+        """Give a dead letter to its own queue once more."""
+        await dead.replay(self._publisher, by=by)
 
     async def append(self, key: str, records: Sequence[tuple[Mapping[str, str], bytes]]) -> None:
         """Append *records* in order: each is confirmed before the next is sent."""

@@ -11,6 +11,9 @@ from shared.contract import Envelope
 from shared.contract.codec import MalformedError, encode
 from shared.contract.envelope import uuid7
 
+LETTER = "flux-letter"
+"""The header with the letter's own id."""
+
 TRACE_LIMIT = 8_000
 """Characters of a trace that a header keeps: enough for its end, which tells most."""
 
@@ -29,16 +32,16 @@ class DeadLetter:
     def unreadable(cls, delivery: Delivery, error: MalformedError, *, queue: str) -> Self:
         """Return the dead letter of what could not be parsed."""
         kept = {str(key): str(value)[:1000] for key, value in delivery.headers.items()}
-        why = _why(str(error), queue=queue, tries=1)
+        why = _why(str(error), queue=queue, tries=1, first=_now())
         return cls(headers={**kept, **why}, body=delivery.body, key="unreadable", id=uuid7())
 
     @classmethod
     def refused(
-        cls, envelope: Envelope, reason: str, trace: str, *, queue: str, tries: int
+        cls, envelope: Envelope, reason: str, trace: str, *, queue: str, tries: int, first: str
     ) -> Self:
         """Return the dead letter of a message that its handler can't work on."""
         headers, body = encode(envelope)
-        why = _why(reason, queue=queue, tries=tries)
+        why = _why(reason, queue=queue, tries=tries, first=first)
         trace = trace[-TRACE_LIMIT:]
         return cls(
             headers={**headers, **why, "flux-trace": trace},
@@ -54,10 +57,16 @@ class DeadLetter:
         )
 
 
-def _why(reason: str, *, queue: str, tries: int) -> Mapping[str, str]:
+def _why(reason: str, *, queue: str, tries: int, first: str) -> Mapping[str, str]:
     return {
+        LETTER: uuid7(),
         "flux-reason": reason[:1000],
         "flux-queue": queue,
         "flux-tries": str(tries),
-        "flux-buried": datetime.now(UTC).isoformat(),
+        "flux-first": first,
+        "flux-buried": _now(),
     }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

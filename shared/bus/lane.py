@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 from shared.bus.port import Window
@@ -23,6 +24,7 @@ class Held:
     delivery: Delivery
     queue: str
     since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    came: datetime = field(default_factory=lambda: datetime.now(UTC))
     accepted: bool = False
     acked: bool = False
 

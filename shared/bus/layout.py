@@ -60,6 +60,7 @@ def topology(syncs: Iterable[tuple[str, str]]) -> Topology:
             names.PRESENCE: "direct",
             names.STATE: "direct",
             names.DEAD: "topic",
+            names.REPLAY: "direct",
         },
         queues=(*_partition_queues(), _DEAD, *streams),
         bindings=(*_bindings(), *(_state_binding(*place) for place in places)),
@@ -77,6 +78,18 @@ _POLICIES = (
         definition={
             "delivery-limit": 20,
             "dead-letter-strategy": "at-least-once",
+            "overflow": "reject-publish",
+        },
+    ),
+    # Looking at dead letters counts as a delivery of each. Full, it holds up who would bury more,
+    # which is told: nothing goes away silently.
+    Policy(
+        name="flux-dead",
+        pattern=r"^flux\.dead$",
+        definition={
+            "delivery-limit": 1_000_000,
+            "max-length": 100_000,
+            "max-length-bytes": 500_000_000,
             "overflow": "reject-publish",
         },
     ),
@@ -122,6 +135,8 @@ def _bindings() -> Iterable[Binding]:
     yield Binding(exchange=names.EVENTS, key="#", queue=names.LOG)
     yield Binding(exchange=names.EVENTS, key="state.declared.v1.*", queue=names.DECLARED)
     yield Binding(exchange=names.DEAD, key="#", queue=names.DEAD)
+    for queue in _partition_queues():
+        yield Binding(exchange=names.REPLAY, key=queue.name, queue=queue.name)
     for message in MESSAGES.values():
         if message.receiver is None:
             continue

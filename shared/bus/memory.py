@@ -149,12 +149,13 @@ class _Channel:
             self._woken.clear()
             if self._lost:
                 raise ChannelLostError(self._lost)
-            taken = self._deliver()
+            taken = self.deliver()
             if taken:
                 return taken
             await self._woken.wait()
 
-    def _deliver(self) -> list["_Delivery"]:
+    def deliver(self) -> list["_Delivery"]:
+        """Return what is there, as far as we may hold it."""
         taken: list[_Delivery] = []
         active = self._queue.active is self
         while active and self._queue.ready and len(self.held) < self._prefetch:
@@ -222,6 +223,18 @@ class Memory:
             raise ChannelLostError(f"queue {queue} is missing")
         async with _consuming(self._broker.queues[queue], prefetch) as channel:
             yield channel
+
+    @asynccontextmanager
+    async def hold(self, queue: str, limit: int) -> AsyncIterator[Sequence[_Delivery]]:
+        """Hold the first *limit* messages of *queue*."""
+        place = self._broker.queues[queue]
+        channel = _Channel(place, limit)
+        place.active, others = channel, place.active
+        try:
+            yield channel.deliver()
+        finally:
+            place.ready.extendleft(reversed(channel.held))
+            place.active = others
 
     async def listen(self, exchange: str, key: str) -> AsyncGenerator[_Delivery, None]:
         """Yield what comes under *key* from now on."""

@@ -97,6 +97,16 @@ class Rabbit:
             with suppress(*BROKEN):
                 await channel.close()
 
+    @asynccontextmanager
+    async def hold(self, queue: str, limit: int) -> AsyncIterator[Sequence["_Delivery"]]:
+        """Hold the first *limit* messages of *queue*."""
+        channel = await self._open(limit)
+        try:
+            yield [_Delivery(message) async for message in _got(channel, queue, limit)]
+        finally:
+            with suppress(*BROKEN):
+                await channel.close()
+
     async def listen(self, exchange: str, key: str) -> AsyncGenerator["_Delivery", None]:
         """Yield what comes under *key*; its queue lives as long as the connection."""
         while True:
@@ -222,6 +232,20 @@ async def _consume(
         ) from error
     except BROKEN as error:
         raise ChannelLostError(f"broker: {error}") from error
+
+
+async def _got(
+    channel: AbstractChannel, queue: str, limit: int
+) -> AsyncIterator[AbstractIncomingMessage]:
+    try:
+        found = await channel.get_queue(queue, ensure=False)
+        for _ in range(limit):
+            message = await found.get(fail=False)
+            if message is None:
+                return
+            yield message
+    except BROKEN as error:
+        raise ChannelLostError(f"queue {queue}: {error}") from error
 
 
 def _message(packet: Packet) -> aio_pika.Message:

@@ -187,7 +187,12 @@ class Settler:
             trace = "".join(traceback.format_exception(error))
             await self._publisher.bury(
                 DeadLetter.refused(
-                    held.envelope, _sentence(error), trace, queue=held.queue, tries=len(TRIES)
+                    held.envelope,
+                    _sentence(error),
+                    trace,
+                    queue=held.queue,
+                    tries=1 if isinstance(error, PermanentError) else len(TRIES),
+                    first=held.came.isoformat(),
                 )
             )
         await self._done([held], "refused")

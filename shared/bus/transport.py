@@ -106,6 +106,14 @@ class Transport(Protocol):
             ChannelLostError: the queue is missing or the broker is away.
         """
 
+    def hold(self, queue: str, limit: int) -> AbstractAsyncContextManager[Sequence[Delivery]]:
+        """
+        Hold the first *limit* messages of *queue*; what is not acknowledged goes back at the end.
+
+        Raises:
+            ChannelLostError: the queue is missing or the broker is away.
+        """
+
     def listen(self, exchange: str, key: str) -> AsyncGenerator[Delivery, None]:
         """Yield what is published to *exchange* under *key* from now on; nothing is kept for us."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from shared.bus import names
 from shared.bus.client import Client
+from shared.bus.letters import Letter
 from shared.bus.port import Handler, NoAnswerError, Outcome, Window
 from shared.contract import (
     PARTITIONS,
@@ -21,6 +22,7 @@ from shared.contract import (
     ScanRequested,
     TagsListed,
     TagsQuestion,
+    UpdatePushed,
     UpdateRequested,
     partition,
 )
@@ -445,3 +447,76 @@ async def test_the_standby_takes_over_when_the_active_one_leaves(broker: BrokerU
         async with working(second_bus, "registry-scanner", two):
             await first_bus.publish(Draft(message=ScanRequested(image="a")))
             await two.wait_messages(1)
+
+
+class Refusing:
+    """A handler that can't do anything until it is told that it can."""
+
+    def __init__(self) -> None:
+        self.able = False
+        self.done: list[Envelope] = []
+
+    async def __call__(self, _: str, messages: Sequence[Envelope]) -> Outcome:
+        if not self.able:
+            raise PermanentError("not today")
+        self.done += messages
+        return Outcome()
+
+
+async def letters_of(bus: Client, count: int) -> list[Letter]:
+    async with asyncio.timeout(20):
+        while True:
+            async with bus.dead_letters() as found:
+                if len(found) == count:
+                    return list(found)
+            await asyncio.sleep(0.05)
+
+
+async def test_dead_letters_tell_why_and_stay_though_they_were_looked_at(
+    broker: BrokerUnderTest,
+) -> None:
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", Refusing()):
+        await broker.inject(names.COMMANDS, f"poll.requested.v1.{partition(REPOSITORY)}", {}, b"?")
+        await bus.publish(poll())
+        found = await letters_of(bus, 2)
+        assert [one.id for one in await letters_of(bus, 2)] == [one.id for one in found]
+    unreadable, refused = sorted(found, key=lambda one: one.type)
+    assert "'type' is missing" in unreadable.reason
+    assert (refused.type, refused.subject) == ("poll.requested.v1", REPOSITORY)
+    assert (refused.source, refused.reason, refused.tries) == ("/test", "not today", "1")
+    assert refused.queue == f"git-watcher.{partition(REPOSITORY)}"
+    assert refused.first <= refused.buried
+    assert "PermanentError" in refused.trace
+
+
+async def test_a_replayed_dead_letter_goes_to_its_own_queue_and_to_nobody_else(
+    broker: BrokerUnderTest,
+) -> None:
+    handler = Refusing()
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", handler):
+        pushed = UpdatePushed(
+            repository=REPOSITORY, revision="a" * 40, previous="", message="", kind="auto"
+        )
+        await bus.publish(Draft(message=pushed))
+        await letters_of(bus, 1)
+        handler.able = True
+        async with bus.dead_letters() as found:
+            await bus.replay(found[0], by="Ana")
+        assert await letters_of(bus, 0) == []
+        async with asyncio.timeout(20):
+            while not handler.done:
+                await asyncio.sleep(0.02)
+        assert handler.done[0].message == pushed
+        await bus.publish(Draft(message=pushed.model_copy(update={"revision": "b" * 40})))
+        told = await first(bus, UpdatePushed, 2)
+    assert [one.message.revision[0] for one in told] == ["a", "b"]
+
+
+async def test_a_dropped_dead_letter_is_gone_and_the_others_stay(broker: BrokerUnderTest) -> None:
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", Refusing()):
+        await bus.publish(poll(), poll("other#main"))
+        await letters_of(bus, 2)
+        async with bus.dead_letters() as found:
+            kept = found[1].id
+            await found[0].drop()
+        assert [one.id for one in await letters_of(bus, 1)] == [kept]

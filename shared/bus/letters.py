@@ -1,0 +1,102 @@
+"""
+Dead letters as people look at them: what each is, why it died, and what can be done with it.
+
+Read `dead` for how one is written. Those of the broker itself (the delivery limit) carry only what
+the broker says.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from shared.bus import names
+from shared.bus.dead import LETTER
+from shared.bus.publisher import Publisher
+from shared.bus.transport import Delivery, Packet
+from shared.contract.envelope import uuid7
+
+_OURS = "flux-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One dead letter, held."""
+
+    id: str
+    """Of the letter, not of the message: a message may die twice."""
+    type: str
+    subject: str
+    source: str
+    correlation: str
+    queue: str
+    """The queue that it was worked on from; empty where that is not known."""
+    reason: str
+    trace: str
+    tries: str
+    first: str
+    """When it came, in RFC 3339; empty where that is not known."""
+    buried: str
+    headers: Mapping[str, str]
+    """Without what was added when it died."""
+    body: bytes
+    delivery: Delivery
+
+    async def drop(self) -> None:
+        """Take it away for good."""
+        await self.delivery.ack()
+
+    async def replay(self, publisher: Publisher, *, by: str) -> None:
+        """
+        Give it to its own queue once more, and to nobody else; *by* says who wants that.
+
+        Raises:
+            UnroutableError: there is no such queue.
+        """
+        headers = {**self.headers, "flux-replayed-by": by[:200]}
+        packet = Packet(
+            exchange=names.REPLAY,
+            key=self.queue or "unknown",
+            id=self.headers.get("cloudEvents:id", uuid7()),
+            headers=headers,
+            body=self.body,
+            mandatory=True,
+        )
+        await publisher.send(packet)
+        await self.delivery.ack()
+
+
+def letter(delivery: Delivery) -> Letter:
+    """Return the dead letter that the broker holds for us."""
+    headers = {key: str(value) for key, value in delivery.headers.items()}
+    death = _death(delivery.headers.get("x-death"))
+    return Letter(
+        id=headers.get(LETTER) or _fingerprint(headers, delivery.body),
+        type=headers.get("cloudEvents:type", ""),
+        subject=headers.get("cloudEvents:subject", ""),
+        source=headers.get("cloudEvents:source", ""),
+        correlation=headers.get("cloudEvents:correlationid", ""),
+        queue=headers.get("flux-queue") or str(death.get("queue", "")),
+        reason=headers.get("flux-reason") or f"the broker: {death.get('reason', 'unknown')}",
+        trace=headers.get("flux-trace", ""),
+        tries=headers.get("flux-tries") or str(death.get("count", "")),
+        first=headers.get("flux-first", ""),
+        buried=headers.get("flux-buried") or str(death.get("time", "")),
+        headers=_without_ours(headers),
+        body=delivery.body,
+        delivery=delivery,
+    )
+
+
+def _without_ours(headers: Mapping[str, str]) -> Mapping[str, str]:
+    return {key: value for key, value in headers.items() if not key.startswith((_OURS, "x-"))}
+
+
+def _death(found: object) -> Mapping[str, Any]:
+    """Return the newest entry of the broker's own header; it is a table, or garbage."""
+    first = found[0] if isinstance(found, Sequence) and found else None
+    return first if isinstance(first, Mapping) else {}
+
+
+def _fingerprint(headers: Mapping[str, str], body: bytes) -> str:
+    return sha256(repr(sorted(headers.items())).encode() + body).hexdigest()[:32]
