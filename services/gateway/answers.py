@@ -14,8 +14,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from services.gateway.domain.errors import ApiError, bug, not_found, unavailable
-from shared.runtime.errors import TemporaryError
+from services.gateway.domain.errors import ApiError, bug, not_found
 
 logger = structlog.get_logger(__name__)
 
@@ -32,8 +31,6 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except ApiError as failed:
         return _answer(failed)
-    except TemporaryError as failed:
-        return _answer(unavailable(str(failed)))
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
         return _elsewhere(request) or _answer(not_found(request.method, request.path))
     except web.HTTPException as failed:

@@ -42,26 +42,19 @@ class RegistryTags:
         tags = await self._tags({image for some in containers.values() for _, image in some})
         found: list[Mapping[str, Any]] = []
         for name, some in containers.items():
-            found.append({"ID": name, "Containers": self._shapes(name, some, tags, fields)})
-            await asyncio.sleep(0)  # thousands of tags must not hold up others
+            policies = self._policies(name)
+            # Thousands of tags must not hold up others.
+            shapes = await asyncio.to_thread(_shapes, policies, some, tags, fields)
+            found.append({"ID": name, "Containers": shapes})
         return found
 
     def _containers(self, name: str) -> Images:
         _, declared = self._view.workloads().get(name) or (None, None)
         return current_images(self._view.live.get(name), declared)
 
-    def _shapes(
-        self, name: str, some: Images, tags: Mapping[str, TagsListed], fields: Collection[str]
-    ) -> list[Mapping[str, Any]]:
+    def _policies(self, name: str) -> Policies:
         _, declared = self._view.workloads().get(name) or (None, None)
-        policies = Policies(values=declared.policies if declared else {})
-        shapes = []
-        for container, image in some:
-            listed = tags.get(canonical(image) or "") or TagsListed(image=image)
-            policy = policies.tag_policy(container)
-            shape = images.container(container, image, policy, listed.tags, listed.error)
-            shapes.append(images.only(fields, shape))
-        return shapes
+        return Policies(values=declared.policies if declared else {})
 
     async def _tags(self, written: Collection[str]) -> Mapping[str, TagsListed]:
         """Ask for the tags of every image repository, all at once."""
@@ -91,3 +84,15 @@ class RegistryTags:
         except ApiError:
             return listed
         return listed if dated.error else dated
+
+
+def _shapes(
+    policies: Policies, some: Images, tags: Mapping[str, TagsListed], fields: Collection[str]
+) -> list[Mapping[str, Any]]:
+    shapes = []
+    for container, image in some:
+        listed = tags.get(canonical(image) or "") or TagsListed(image=image)
+        policy = policies.tag_policy(container)
+        shape = images.container(container, image, policy, listed.tags, listed.error)
+        shapes.append(images.only(fields, shape))
+    return shapes

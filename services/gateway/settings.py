@@ -59,7 +59,7 @@ class Settings:
                 branch=sync.git.branch,
                 paths=(*(known.paths if known else ()), *sync.git.paths),
                 syncs=(*(known.syncs if known else ()), sync.name),
-                readonly=sync.git.readonly,
+                readonly=sync.git.readonly or bool(known and known.readonly),
             )
         return cls(
             host=host.strip("[]"),

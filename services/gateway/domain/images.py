@@ -41,8 +41,12 @@ def container(
         }
     newest_first = _ordered(tags, policy)
     filtered = [tag for tag in newest_first if policy.matches(tag.name)]
-    found = next((tag for tag in newest_first if tag.name == current.tag), None)
-    is_newer = _newer_than(found or Tag(name=current.tag or ""), policy)
+    places = {tag.name: place for place, tag in enumerate(newest_first)}
+    place = places.get(current.tag or "")
+    found = None if place is None else newest_first[place]
+    if place is None:
+        is_newer = _newer_than(Tag(name=current.tag or ""), policy)
+        place = sum(1 for _ in takewhile(is_newer, newest_first))
     shape = {
         "Name": name,
         # Where the registry does not have its tag, it is still what runs.
@@ -51,9 +55,9 @@ def container(
         "Available": [_info(current, tag) for tag in newest_first],
         "AvailableError": error or "",
         "AvailableImagesCount": len(newest_first),
-        "NewAvailableImagesCount": sum(1 for _ in takewhile(is_newer, newest_first)),
+        "NewAvailableImagesCount": place,
         "FilteredImagesCount": len(filtered),
-        "NewFilteredImagesCount": sum(1 for _ in takewhile(is_newer, filtered)),
+        "NewFilteredImagesCount": sum(1 for tag in filtered if places[tag.name] < place),
     }
     always = ("Current", "LatestFiltered")
     return {field: value for field, value in shape.items() if value or field in always}

@@ -11,8 +11,11 @@ import pytest
 from services.gateway import stream
 from services.gateway.auth import is_allowed
 from services.gateway.http_api import serving
+from services.gateway.main import wire
 from shared.contract import DependencyUp, SyncCompleted
-from tests.unit.gateway.stage import OLD, REPOSITORY, Stage, a_stage
+from shared.runtime.errors import PermanentError
+from shared.runtime.health import Health
+from tests.unit.gateway.stage import OLD, REPOSITORY, Stage, a_stage, config
 
 DONE = SyncCompleted(sync="apps", target="default", repository=REPOSITORY, revision=OLD)
 UP = DependencyUp(service="git-watcher", dependency="git host x", seconds=1.0)
@@ -70,6 +73,26 @@ async def test_a_token_that_is_gone_lets_nobody_in_and_shows_no_place(
         status, error = await stage.send("GET", "v6/services", Authorization="Bearer ")
         assert status == 500
         assert "GATEWAY_TOKEN" not in str(error)
+
+
+async def test_a_gateway_whose_token_can_not_be_read_does_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GATEWAY_TOKEN", raising=False)
+    async with a_stage() as stage:
+        given = config(token={"env": "GATEWAY_TOKEN"})
+        with pytest.raises(PermanentError, match="GATEWAY_TOKEN"):
+            async with wire(given, stage.bus, Health()):
+                pass
+
+
+def test_off_loopback_a_token_is_needed() -> None:
+    for listen in ("0.0.0.0:3030", ":3030", "[::]:3030", "gateway.example.com:3030"):
+        with pytest.raises(ValueError, match=r"gateway\.token is needed"):
+            config(listen=listen)
+        assert config(listen=listen, token={"env": "GATEWAY_TOKEN"}).gateway.listen == listen
+    for listen in ("127.0.0.1:3030", "localhost:3030", "[::1]:3030"):
+        assert config(listen=listen).gateway.token is None
 
 
 @pytest.mark.parametrize(
