@@ -1,5 +1,6 @@
 """`fluxctl COMMAND`: exit code 0 if it was done, 1 if not."""
 
+import os
 import sys
 
 from fluxctl.arguments import COMMANDS, parse
@@ -14,6 +15,7 @@ def main() -> int:
         args = parse(sys.argv[1:])
         prog = f"fluxctl {args.command}"
         COMMANDS[args.command](Client(args.url, args.token), args)
+        sys.stdout.flush()
     except RefusedError as error:
         sys.stdout.flush()
         print(f"== Error ==\n\n{error}", file=sys.stderr)
@@ -24,7 +26,8 @@ def main() -> int:
         print(f"Error: {error}\nRun '{asked} --help' for usage.", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has seen enough
+        # Whoever read our output has seen enough; what is left must not fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130

@@ -8,12 +8,19 @@ import base64
 import json
 import os
 import posixpath
-from collections.abc import Mapping
-from http.client import HTTPException
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPMessage
+from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlencode, urlsplit
-from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+from urllib.request import (
+    HTTPRedirectHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 from fluxctl.errors import CommandError, RefusedError
 
@@ -33,7 +40,10 @@ class Client:
 
     def __init__(self, url: str | None, token: str | None) -> None:
         given = url or os.environ.get("FLUX_URL") or DEFAULT_URL
-        parts = urlsplit(given)
+        try:
+            parts = urlsplit(given)
+        except ValueError as error:
+            raise CommandError(f"--url {given!r}: {error}") from error
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise CommandError(f"--url {given!r} must begin with http:// or https:// and a host")
         path = posixpath.normpath("/" + unquote(parts.path).strip("/"))
@@ -80,6 +90,21 @@ class Client:
         return _decoded(text, method)
 
 
+@contextmanager
+def understood() -> Iterator[None]:
+    """
+    Read an answer within the block.
+
+    Raises:
+        CommandError: it is not what the API promises.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise CommandError(f"decoding response from server: {why}") from error
+
+
 def _authorization(token: str | None, user: str | None, password: str | None) -> Mapping[str, str]:
     token = token or os.environ.get("WEAVE_CLOUD_TOKEN") or os.environ.get("FLUX_SERVICE_TOKEN")
     if token:
@@ -90,9 +115,23 @@ def _authorization(token: str | None, user: str | None, password: str | None) ->
     return {"Authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
 
 
+class _Redirects(HTTPRedirectHandler):
+    """Follows redirects, and shows the token to no other host."""
+
+    def redirect_request(  # noqa: PLR0917 - the library's signature
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        """Return the request to follow with."""
+        new = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if new is not None and new.host != req.host:
+            new.remove_header("Authorization")
+        return new
+
+
 def _opener(host: str) -> OpenerDirector:
     # A proxy of the environment has no business between us and a port-forward.
-    return build_opener(ProxyHandler({})) if host in LOOPBACK else build_opener()
+    direct = [ProxyHandler({})] if host in LOOPBACK else []
+    return build_opener(_Redirects, *direct)
 
 
 def _decoded(text: bytes, method: str) -> Any:

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from fluxctl import image_table, names, tables, waiting, wire
-from fluxctl.client import Client
+from fluxctl.client import Client, understood
 from fluxctl.errors import CommandError
 from fluxctl.waiting import tell
 
@@ -15,16 +15,13 @@ def list_workloads(client: Client, args: Namespace) -> None:
     """Show workloads, their images, and how they do."""
     namespace = "" if args.all_namespaces else args.namespace
     found = client.get("v6/services", namespace=namespace)
-    if args.container:
-        # As in Flux v1: it says which workloads are shown, and they are shown whole.
-        found = [one for one in found or () if tables.has_container(one, args.container)] or None
-    found = tables.by_id(found)
-    if args.output == "json":
-        print(wire.line(wire.workloads(found)))
-    else:
-        header = ("WORKLOAD", "CONTAINER", "IMAGE", "RELEASE", "POLICY")
-        rows = tables.workloads(found or ())
-        print(tables.table(None if args.no_headers else header, rows), end="")
+    with understood():
+        if args.container:
+            # As in Flux v1: it says which workloads are shown, and they are shown whole.
+            shown = (one for one in found or () if tables.has_container(one, args.container))
+            found = [*shown] or None
+        text = _workloads(tables.by_id(found), args)
+    print(text, end="")
     _tell_problems(client)
 
 
@@ -32,17 +29,12 @@ def list_images(client: Client, args: Namespace) -> None:
     """Show which tags there are of the images in use."""
     service = names.workload(args.workload, args.namespace) if args.workload else "<all>"
     namespace = "" if args.workload else args.namespace
-    found = tables.by_id(
-        client.get("v10/images", containerFields="", namespace=namespace, service=service)
-    )
-    if args.output == "json":
-        if args.limit < 0:
-            raise CommandError("opts.limit cannot be less than 0")
-        print(wire.line(wire.images(found, args.limit)))
-        return
-    header = None if args.no_headers else ("WORKLOAD", "CONTAINER", "IMAGE", "CREATED")
-    rows = image_table.rows(found or (), max(args.limit, 0))
-    print(tables.table(header, rows), end="")
+    found = client.get("v10/images", containerFields="", namespace=namespace, service=service)
+    if args.output == "json" and args.limit < 0:
+        raise CommandError("opts.limit cannot be less than 0")
+    with understood():
+        text = _images(tables.by_id(found), args)
+    print(text, end="")
 
 
 def syncs(client: Client, args: Namespace) -> None:
@@ -51,8 +43,10 @@ def syncs(client: Client, args: Namespace) -> None:
     if args.output == "json":
         print(wire.line(found))
         return
-    print(tables.syncs(found), end="")
-    for line in (*tables.problems(found), *tables.down(found)):
+    with understood():
+        text, lines = tables.syncs(found), [*tables.problems(found), *tables.down(found)]
+    print(text, end="")
+    for line in lines:
         tell(line)
 
 
@@ -74,6 +68,21 @@ def sync(client: Client, args: Namespace) -> None:
 def version(_: Client, __: Namespace) -> None:
     """Show the version of fluxctl."""
     print(VERSION)
+
+
+def _workloads(found: list[tables.Found] | None, args: Namespace) -> str:
+    if args.output == "json":
+        return f"{wire.line(wire.workloads(found))}\n"
+    header = ("WORKLOAD", "CONTAINER", "IMAGE", "RELEASE", "POLICY")
+    return tables.table(None if args.no_headers else header, tables.workloads(found or ()))
+
+
+def _images(found: list[tables.Found] | None, args: Namespace) -> str:
+    if args.output == "json":
+        return f"{wire.line(wire.images(found, args.limit))}\n"
+    header = ("WORKLOAD", "CONTAINER", "IMAGE", "CREATED")
+    rows = image_table.rows(found or (), max(args.limit, 0))
+    return tables.table(None if args.no_headers else header, rows)
 
 
 def _head(client: Client, job: str, timeout: float) -> str:
@@ -106,9 +115,10 @@ def _check_repository(url: str, status: str, why: str) -> None:
 def _tell_problems(client: Client) -> None:
     try:
         found = client.get_new("syncs")
+        with understood():
+            lines = tables.problems(found)
     except CommandError:
         return  # a server of Flux v1 knows no such thing
-    lines = tables.problems(found)
     if lines:
         tell("\nWarning: not all that git declares could be read and applied:")
     for line in lines:

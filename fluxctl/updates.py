@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fluxctl import names, tables, waiting, wire
-from fluxctl.client import Client
+from fluxctl.client import Client, understood
 from fluxctl.errors import CommandError
 from fluxctl.waiting import tell
 
@@ -67,7 +67,9 @@ def show(done: waiting.Job, args: Namespace) -> None:
     if args.output == "json":
         print(wire.line(outcome))
     elif result is not None:
-        print(tables.results(result, args.verbose), end="")
+        with understood():
+            text = tables.results(result, args.verbose)
+        print(text, end="")
     if revision:
         tell(f"Commit pushed:\t{revision[:7]}")
     if result is None:

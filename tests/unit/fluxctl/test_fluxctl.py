@@ -1,10 +1,13 @@
 """fluxctl prints what Flux v1's does, byte by byte."""
 
+import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.unit.fluxctl.gateway import Gateway, Printed, Several, a_gateway, refusal, run
 
@@ -464,6 +467,8 @@ async def test_what_the_gateway_refuses_is_told_as_the_original_tells_it(
         (("save",), 'unknown command "save" for "fluxctl"\nsave is not needed here: use `kubectl'),
         (("--url", "localhost:3030/api/flux", "sync"), "must begin with http://"),
         (("--url", "http://127.0.0.1:9/api/flux", "sync"), "Is it running there?"),
+        (("--url", "http://[::1/api/flux", "sync"), "Invalid IPv6 URL"),
+        (("--url", "http://127.0.0.1:port/", "sync"), "Is it running there?"),
     ],
 )
 async def test_what_can_not_be_is_told_in_a_sentence(
@@ -505,9 +510,9 @@ async def test_the_token_comes_from_the_flag_or_the_environment(
 async def test_the_url_is_read_as_the_original_reads_it(gateway: Gateway) -> None:
     gateway.answers[SERVICES] = []
     host = gateway.url.removeprefix("http://").removesuffix("/api/flux")
-    proxies = {"http_proxy": "http://127.0.0.1:9", "FLUX_TIMEOUT": "nonsense"}
+    proxies = {"http_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""}
     url = f"http://bob:p%40w@{host}/api%2Fflux//x/../?a=1#f"
-    printed = await run("list-workloads", FLUX_URL=url, **proxies)
+    printed = await run("list-workloads", FLUX_URL=url, FLUX_TIMEOUT="nonsense", **proxies)
     assert printed.code == 0
     assert gateway.asked[0] == "/api/flux/v6/services?namespace=default"
     assert gateway.headers[0]["Authorization"] == "Basic Ym9iOnBAdw=="
@@ -532,3 +537,59 @@ async def test_help_and_version_need_no_gateway() -> None:
     found = await run()
     assert "list-workloads" in found.out
     assert found.code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "answer"),
+    [
+        ("list-workloads", SERVICES, {"ID": "a:b/c"}),
+        ("list-workloads", SERVICES, [{}]),
+        ("list-workloads", SERVICES, [{"ID": "a:b/c", "Containers": [1]}]),
+        (
+            "list-images",
+            IMAGES,
+            [{"ID": "a:b/c", "Containers": [{"Available": [{"ID": "x:1", "CreatedAt": "soon"}]}]}],
+        ),
+        ("syncs", SYNCS, [{}]),
+    ],
+)
+async def test_an_answer_that_is_not_what_the_api_promises_is_told(
+    gateway: Gateway, command: str, path: str, answer: object
+) -> None:
+    gateway.answers[path] = answer
+    printed = await gateway.run(command)
+    assert printed.err.startswith("Error: decoding response from server: ")
+    assert (printed.out, printed.code) == ("", 1)
+
+
+async def test_a_server_without_our_own_api_is_no_mistake(gateway: Gateway) -> None:
+    gateway.answers |= {SERVICES: [REPORT], SYNCS: [{"nonsense": 1}]}
+    printed = await gateway.run("list-workloads", "-a", "--no-headers")
+    assert printed == Printed(out="shop:cronjob/report      ready  \n", err="", code=0)
+
+
+async def test_a_token_is_shown_to_no_other_host(gateway: Gateway) -> None:
+    elsewhere = gateway.url.replace("127.0.0.1", "localhost").replace("/api/flux", "/elsewhere")
+    gateway.answers |= {
+        SERVICES: web.Response(status=307, headers={"Location": elsewhere}),
+        "/elsewhere": [REPORT],
+    }
+    printed = await gateway.run("list-workloads", "--token", "s3cret")
+    assert printed.out
+    shown = {
+        path: one.get("Authorization")
+        for path, one in zip(gateway.asked, gateway.headers, strict=True)
+    }
+    assert shown["/api/flux/v6/services?namespace=default"] == "Scope-Probe token=s3cret"
+    assert shown["/elsewhere"] is None
+
+
+async def test_a_reader_who_has_seen_enough_ends_the_command_quietly(gateway: Gateway) -> None:
+    gateway.answers[SERVICES] = [{**CART, "ID": f"a:b/{number}"} for number in range(5_000)]
+    argv = f"{sys.executable} -m fluxctl --url {gateway.url} list-workloads -a | head -n 1"
+    process = await asyncio.create_subprocess_shell(
+        argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    assert out.startswith(b"WORKLOAD")
+    assert err == b""
