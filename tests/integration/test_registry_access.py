@@ -8,8 +8,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 from structlog.testing import capture_logs
+from yarl import URL
 
 from sandbox.oci_registry import Basic, Door, Tokens, faults
+from services.registry_scanner import hosts
 from services.registry_scanner.access import Access
 from services.registry_scanner.ports import UnreadableError
 from shared.images import ImageRef
@@ -229,3 +231,14 @@ async def test_what_we_show_is_in_no_error_and_no_log(
     tokens = scanner.own.door.issued if isinstance(scanner.own.door, Tokens) else ()
     assert {one.scheme for one in scanner.own.asked} > {""}
     assert not [secret for secret in (PASSWORD, shown, *tokens) if secret in told]
+
+
+async def test_a_redirect_to_a_place_without_tls_is_refused_where_the_registry_has_it(
+    scanner: Scanner,
+) -> None:
+    ref = ImageRef.parse("registry.example.com/acme/web")
+    scanner.own.fail(faults.redirects(scanner.elsewhere.url))
+    async with aiohttp.ClientSession() as session, session.get(scanner.own.url) as answer:
+        with pytest.raises(UnreadableError, match="without TLS"):
+            hosts._refuse_downgrade(answer, ref, URL("https://registry.example.com/v2/"))
+        hosts._refuse_downgrade(answer, ref, URL(scanner.own.url))
