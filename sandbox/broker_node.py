@@ -54,28 +54,54 @@ async def running(script: Path, directory: Path, *, say: Say) -> AsyncIterator["
     async with AsyncExitStack() as stack:
         say(f"starting a private RabbitMQ node of {script}")
         node = Node(script, directory)
-        epmd = [_find_epmd(), "-port", str(node.epmd), "-address", "127.0.0.1"]
-        # Started by a node it would outlive us, as a daemon.
-        await stack.enter_async_context(
-            process.running("epmd", epmd, log=directory / "epmd.log", grace=1)
-        )
+        await stack.enter_async_context(epmd(node.epmd, directory))
         # Its data goes with it, so there is nothing to save: an orderly stop takes 6 s.
         stack.push_async_callback(node.kill)
         await node.start()
         yield node
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Club:
+    """What nodes must share to be one cluster; a node by itself has one of its own."""
+
+    epmd: int = field(default_factory=free_port)
+    cookie: str = field(default_factory=lambda: secrets.token_hex(16))
+    names: tuple[str, ...] = ()
+    """Of all nodes; empty for a single one."""
+
+
+@asynccontextmanager
+async def epmd(port: int, directory: Path) -> AsyncIterator[None]:
+    """Run Erlang's name server; started by a node it would outlive us, as a daemon."""
+    argv = [_find_epmd(), "-port", str(port), "-address", "127.0.0.1"]
+    async with process.running("epmd", argv, log=directory / "epmd.log", grace=1):
+        yield
+
+
 class Node:
     """The node: stopped, started and killed at will, with the same ports and data."""
 
-    def __init__(self, script: Path, directory: Path) -> None:
-        self.address = Address()
-        self.epmd = free_port()
+    def __init__(
+        self,
+        script: Path,
+        directory: Path,
+        *,
+        address: Address | None = None,
+        club: Club | None = None,
+    ) -> None:
+        self.address = address or Address()
+        self._club = club or Club()
         self._distribution = free_port()
         self._script = script
         self._directory = directory.absolute()
         self._child: Child | None = None
         self._prepare()
+
+    @property
+    def epmd(self) -> int:
+        """The port at which Erlang's nodes find each other."""
+        return self._club.epmd
 
     async def start(self) -> None:
         """Start it, and wait until it takes connections and knows its administrator."""
@@ -108,7 +134,7 @@ class Node:
         for folder in ("home", "mnesia", "log", "generated"):
             (self._directory / folder).mkdir(parents=True, exist_ok=True)
         cookie = self._directory / "home/.erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
+        cookie.write_text(self._club.cookie)
         cookie.chmod(0o400)  # Erlang insists
         (self._directory / "enabled_plugins").write_text(_PLUGINS)
         (self._directory / "env.conf").touch()
@@ -131,6 +157,7 @@ class Node:
                 # A full disk or a small machine should not block publishers in a test.
                 "disk_free_limit.absolute = 50MB",
                 "vm_memory_high_watermark.absolute = 2GB",
+                *_discovery(self._club.names),
                 "",
             )
         )
@@ -145,7 +172,7 @@ class Node:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             # Without it the script stays as a shell in between, and what ends it leaves the node.
             "RUNNING_UNDER_SYSTEMD": "true",
-            "RABBITMQ_NODENAME": f"flux-{self.address.amqp}@localhost",
+            "RABBITMQ_NODENAME": node_name(self.address),
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.address.amqp),
             "RABBITMQ_DIST_PORT": str(self._distribution),
@@ -161,6 +188,21 @@ class Node:
             # Otherwise the port between nodes is open on every address.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ("-kernel inet_dist_use_interface {127,0,0,1}"),
         }
+
+
+def node_name(address: Address) -> str:
+    """Return what Erlang calls the node at *address*."""
+    return f"flux-{address.amqp}@localhost"
+
+
+def _discovery(names: tuple[str, ...]) -> list[str]:
+    if not names:
+        return []
+    key = "cluster_formation"
+    return [
+        f"{key}.peer_discovery_backend = classic_config",
+        *(f"{key}.classic_config.nodes.{n} = {name}" for n, name in enumerate(names, start=1)),
+    ]
 
 
 async def serves(address: Address) -> bool:

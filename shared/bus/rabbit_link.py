@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -34,7 +35,8 @@ class Link:
 
     def __init__(self, url: str, name: str, *, tells: bool) -> None:
         self._tells = tells
-        self._url = URL(url).update_query(heartbeat=HEARTBEAT, name=name)
+        self._name = name
+        self._urls = deque(nodes(url))
         self._connection: AbstractConnection | None = None
         self._open = asyncio.Event()
         self.problem = "not connected yet"
@@ -44,6 +46,9 @@ class Link:
     async def open(cls, url: str, name: str, *, tells: bool) -> AsyncIterator["Link"]:
         """
         Keep a connection to *url* open; *name* is shown on the management page.
+
+        Several addresses, with commas between, are the nodes of a cluster: the next one is tried
+        where one does not answer.
 
         Of the links of a process one *tells* when the broker goes and when it is back.
         """
@@ -80,9 +85,10 @@ class Link:
         while True:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
-                    connection = await aio_pika.connect(self._url)
+                    connection = await aio_pika.connect(self._address())
             except (*BROKEN, TimeoutError) as error:
                 self._tell_down(str(error) or type(error).__name__)
+                self._urls.rotate(-1)
                 await asyncio.sleep(_jitter(delay))
                 delay = min(delay * 2, 5.0)
                 continue
@@ -93,7 +99,7 @@ class Link:
         lost = asyncio.Event()
         connection.close_callbacks.add(lambda *_: lost.set())
         if self._tells and self.problem and self.problem != "not connected yet":
-            logger.info("broker up", connection=self._url.query["name"])
+            logger.info("broker up", connection=self._name, host=self._urls[0].host)
         self.problem = ""
         self._connection = connection
         self._open.set()
@@ -106,8 +112,16 @@ class Link:
 
     def _tell_down(self, reason: str) -> None:
         if self._tells and (not self.problem or self.problem == "not connected yet"):
-            logger.warning("broker down", reason=reason, host=self._url.host)
+            logger.warning("broker down", reason=reason, host=self._urls[0].host)
         self.problem = reason
+
+    def _address(self) -> URL:
+        return self._urls[0].update_query(heartbeat=HEARTBEAT, name=self._name)
+
+
+def nodes(url: str) -> list[URL]:
+    """Return the addresses in *url*, of which there is at least one."""
+    return [URL(one.strip()) for one in url.split(",") if one.strip()]
 
 
 def _jitter(seconds: float) -> float:

@@ -19,7 +19,7 @@ from aio_pika.abc import AbstractChannel
 from yarl import URL
 
 from shared.bus.layout import Policy, Topology, topology
-from shared.bus.rabbit_link import BROKEN
+from shared.bus.rabbit_link import BROKEN, nodes
 from shared.config import secrets
 from shared.config.load import ConfigError, load
 from shared.config.model import Config
@@ -37,14 +37,14 @@ async def declare(wanted: Topology, *, amqp_url: str, management_url: str | None
     Policies (limits) go by the management API; without *management_url* they are left out, and
     that is said.
     """
-    connection = await aio_pika.connect(amqp_url)
+    connection = await aio_pika.connect(nodes(amqp_url)[0])
     async with connection, connection.channel() as channel:
         await _declare(channel, wanted)
     logger.info("topology declared", queues=len(wanted.queues), bindings=len(wanted.bindings))
     if management_url is None:
         logger.warning("no broker.management_url, so no limits are set on queues and streams")
         return
-    await _set_policies(wanted.policies, URL(amqp_url), management_url)
+    await _set_policies(wanted.policies, nodes(amqp_url)[0], management_url)
 
 
 async def _declare(channel: AbstractChannel, wanted: Topology) -> None:

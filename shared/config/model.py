@@ -49,7 +49,8 @@ class Broker(Model):
     """RabbitMQ."""
 
     url: SecretRef = SecretRef(env="AMQP_URL")
-    """`amqp://user:password@host:5672/vhost`, from a file or an environment variable."""
+    """`amqp://user:password@host:5672/vhost`, from a file or an environment variable; of a cluster
+    the address of each node, with commas between."""
     prefetch: int = Field(default=200, ge=1, le=2000)
     """Messages a partition takes at once; more folds better, and redelivers more after a crash."""
     management_url: str | None = None

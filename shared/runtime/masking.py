@@ -52,9 +52,9 @@ def _pattern(known: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """Yield what must not be shown: of a URL only its password, since the host helps people."""
+    """Yield what must not be shown: of URLs only their passwords, since the host helps people."""
     if "://" in secret:
-        parts = [_password(secret)]
+        parts = [_password(url) for url in (secret, *secret.split(","))]
     else:
         parts = [secret, *(line for line in secret.splitlines() if len(line) >= LONG_LINE)]
     yield from (part for part in parts if len(part) >= SHORTEST)

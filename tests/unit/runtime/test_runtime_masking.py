@@ -54,6 +54,12 @@ def test_of_a_secret_url_only_the_password_is_masked() -> None:
     assert shown == "broker host.example.com refused ***"
 
 
+def test_of_several_secret_urls_every_password_is_masked() -> None:
+    cluster = "amqp://flux:passw0rd1@a:5672/,amqp://flux:passw0rd2@b:5672/"
+    text = "tried passw0rd1 at a, then passw0rd2 at b"
+    assert masked(text, cluster) == "tried *** at a, then *** at b"
+
+
 def test_each_line_of_a_key_is_a_secret() -> None:
     key = "-----BEGIN KEY-----\nAAAAB3NzaC1yc2EAAAADAQABAAAB\n=\n-----END KEY-----"
 
