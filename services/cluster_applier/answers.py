@@ -56,7 +56,7 @@ class Event:
     """What a watch says."""
 
     type: str
-    """ADDED | MODIFIED | DELETED | BOOKMARK | ERROR"""
+    """BEGUN | ADDED | MODIFIED | DELETED | BOOKMARK | ERROR"""
     object: Mapping[str, Any]
     """With `metadata`, or for an error with `code` and `message`."""
 

@@ -135,6 +135,7 @@ class Kube:
                     yield refusal(answer.status, decoded(await answer.read()))
                     return
                 begun = True
+                yield Event(type="BEGUN", object={})
                 async for line in _lines(answer.content):
                     yield event(line)
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -18,6 +18,8 @@ class Reach:
         self._missing: dict[str, str] = {}
         """By watch: the dependency that it waits for."""
         self._back = asyncio.Event()
+        self.returns = 0
+        """How often somebody got through again."""
 
     async def lost(self, who: str, error: TemporaryError) -> None:
         """Note that *who* waits for a dependency."""
@@ -31,6 +33,7 @@ class Reach:
         dependency = self._missing.pop(who, None)
         if dependency is None:
             return
+        self.returns += 1
         self._back.set()
         self._back = asyncio.Event()
         if dependency not in self._missing.values():

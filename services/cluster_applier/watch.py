@@ -118,13 +118,11 @@ class Watches:
     async def _keep(self, resource: Resource) -> None:
         """Watch one kind for as long as it is served; start from a list where a watch is lost."""
         loop = asyncio.get_running_loop()
-        version, delay, who = "", FIRST, resource.plural
+        version, delay, who, returns = "", FIRST, resource.collection(), self._reach.returns
         while True:
             begun = loop.time()
             try:
                 version = version or await self._listed(resource)
-                await self._reach.found(who)
-                self._refused.discard(resource.key)
                 version = await self._follow(resource, version)
             except NotServedError as error:
                 logger.info("kind not watched", kind=resource.kind, reason=str(error))
@@ -140,6 +138,8 @@ class Watches:
                 await self._reach.lost(who, error)
             # Also a watch that the server ends at once must not become a storm.
             delay = FIRST if loop.time() - begun > LASTED else delay
+            if self._reach.returns != returns:  # somebody else got through meanwhile
+                returns, delay = self._reach.returns, FIRST
             await self._reach.rest(delay * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             delay = min(delay * 2, LONGEST)
 
@@ -221,6 +221,10 @@ class Watches:
                     if code in {403, 404}:
                         raise self._refusal("watch", resource, int(code), reason)
                     return ""
+                if event.type == "BEGUN":
+                    self._refused.discard(resource.key)
+                    await self._reach.found(resource.collection())
+                    continue
                 version = str(event.object["metadata"]["resourceVersion"])
                 if event.type != "BOOKMARK":
                     self._see(resource, event.object, gone=event.type == "DELETED")

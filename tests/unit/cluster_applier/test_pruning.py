@@ -236,3 +236,17 @@ async def test_what_failed_for_a_while_is_asked_for_again_later_and_later() -> N
         await asyncio.sleep(0.1)
         stop.set()
     assert len(bus.published) == 1
+
+
+async def test_drift_that_the_round_under_way_puts_back_is_not_asked_for() -> None:
+    bus, stop, corrected = FakeBus(), asyncio.Event(), []
+    drifting = Drifting("apps", "default", cast("Any", bus))
+    drifting.at_once = lambda name: name == "a" and not corrected.append(name)
+    async with asyncio.TaskGroup() as group_:
+        group_.create_task(drifting.run(stop))
+        for name, count in (("a", 0), ("b", 1)):
+            drifting.see(name, Drift(what="changed", manager="m", seen=0.0))
+            await asyncio.sleep(0.05)
+            assert len(bus.published) == count
+        stop.set()
+    assert corrected == ["a"]

@@ -147,9 +147,17 @@ async def test_a_forbidden_kind_is_named_with_its_verb_and_the_cluster_is_not_do
         api.on("GET", MAPS_PATH, listed())
         await found.watches.compare(at_most=0)
         assert (await found.wait_drift())[0] == "ConfigMap n/a"
+        await api.wait_asked("GET", SECRETS_PATH, 3)
+        assert len(found.bus.outages) == 1
+        api.on("GET", SECRETS_PATH, listed())
+        api.on("WATCH", SECRETS_PATH, lines(hold=True))
+        await found.wait_outages(2)
+        assert found.bus.outages[1] == ("up", f"cluster default, {said} of secrets")
 
 
-async def test_many_watches_that_fail_together_are_one_outage(tmp_path: Path) -> None:
+async def test_many_watches_that_fail_together_and_recover_one_by_one_are_one_outage(
+    tmp_path: Path,
+) -> None:
     api, kinds = (
         FakeApi(),
         [
@@ -157,10 +165,10 @@ async def test_many_watches_that_fail_together_are_one_outage(tmp_path: Path) ->
             for n in range(12)
         ],
     )
-    gone = True
+    gone = {kind.collection() for kind in kinds}
 
     async def away(request: web.Request) -> web.StreamResponse:
-        if gone:
+        if request.path in gone:
             assert request.transport is not None
             request.transport.abort()
         return web.json_response(listed()[1])
@@ -169,12 +177,16 @@ async def test_many_watches_that_fail_together_are_one_outage(tmp_path: Path) ->
         api.on("GET", kind.collection(), away)
         api.on("WATCH", kind.collection(), lines(hold=True))
     async with watching(api, tmp_path, *kinds) as found:
-        await found.wait_outages(1)
         for kind in kinds:
             await api.wait_asked("GET", kind.collection(), 2)
-        gone = False
         for kind in kinds:
+            assert found.bus.outages == [("down", "cluster default")]
+            others = {one: api.count("GET", one) for one in gone - {kind.collection()}}
+            gone.remove(kind.collection())
             await api.wait_asked("WATCH", kind.collection(), 1)
+            for other, times in others.items():  # the one that is back wakes the others
+                await api.wait_asked("GET", other, times + 1)
+        await found.wait_outages(2)
         assert found.bus.outages == [("down", "cluster default"), ("up", "cluster default")]
 
 
