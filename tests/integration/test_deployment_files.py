@@ -3,7 +3,9 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -33,7 +35,45 @@ def test_compose_starts_every_service_by_a_module_that_exists() -> None:
         assert found[name]["image"] == "flux:local"
     for name in SERVICES:
         assert set(found[name]["depends_on"]) == {"rabbitmq", "topology"}
-        assert "/readyz" in found[name]["healthcheck"]["test"][-1]
+
+
+def test_compose_checks_each_service_where_it_tells_its_health() -> None:
+    health = load(ROOT / "examples/flux.yaml").health
+    found = compose()
+    for name in SERVICES:
+        port = getattr(health, name.replace("-", "_"))
+        check = ["CMD", "python", "-m", "shared.runtime.ready", str(port)]
+        assert found[name]["healthcheck"]["test"] == check
+
+
+def test_compose_shows_each_service_its_own_secrets_only() -> None:
+    found = {
+        name: {v for v in one.get("volumes", ()) if isinstance(v, str) and "/run/secrets" in v}
+        for name, one in compose().items()
+    }
+
+    def folder(name: str) -> set[str]:
+        return {f"${{FLUX_SECRETS:-./secrets}}/{name}:/run/secrets/{name}:ro"}
+
+    assert found == {
+        "rabbitmq": set(),
+        "topology": set(),
+        "git-watcher": folder("git"),
+        "registry-scanner": folder("registry"),
+        "repo-writer": folder("git"),
+        "cluster-applier": folder("cluster"),
+        "gateway": folder("gateway"),
+    }
+
+
+def test_a_recreated_broker_finds_its_data_by_the_same_host_name() -> None:
+    assert compose()["rabbitmq"]["hostname"] == "rabbitmq"
+
+
+def test_the_image_holds_what_each_service_needs_and_no_tools() -> None:
+    extras = re.findall(r"--extra (\S+)", (ROOT / "Dockerfile").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert sorted(extras) == sorted({*project["optional-dependencies"]} - {"sandbox", "dev"})
 
 
 def test_compose_publishes_on_loopback_only() -> None:
