@@ -1,5 +1,6 @@
 """The container files start what there is, and a real API server takes them."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -116,8 +117,8 @@ async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kube]:
         cluster(directory, "real", say=silent) as real,
         kube(real.kubeconfig) as found,
     ):
-        body = {"metadata": {"name": "flux-system"}}
-        assert (await found.call("POST", "api/v1/namespaces", body))[0] == 201
+        namespace = yaml.safe_load((ROOT / "k8s/base/namespace.yaml").read_text())
+        assert (await found.call("POST", "api/v1/namespaces", namespace))[0] == 201
         yield found
 
 
@@ -163,14 +164,56 @@ async def test_a_real_api_server_takes_every_object(directory: str, api: Kube) -
         assert status in {200, 201}, answer
 
 
-async def test_only_the_applier_gets_a_token_and_only_the_gateway_the_label() -> None:
-    pods = {
+@pytest.mark.cluster
+async def test_every_pod_meets_the_restricted_standard_of_its_namespace(api: Kube) -> None:
+    account = {"metadata": {"name": "cluster-applier"}}
+    await api.call("POST", "api/v1/namespaces/flux-system/serviceaccounts", account)
+    await _wait_default_account(api)
+    for name, template in (await _templates()).items():
+        data = [{"name": "data", "emptyDir": {}}] if name == "rabbitmq" else []  # else a claim
+        spec = {**template["spec"], "volumes": [*template["spec"].get("volumes", ()), *data]}
+        pod = {"metadata": {"name": name}, "spec": spec}
+        path = "api/v1/namespaces/flux-system/pods"
+        status, answer = await api.call("POST", path, pod, dryRun="All")
+        assert status == 201, answer
+
+
+async def _wait_default_account(api: Kube) -> None:
+    path = "api/v1/namespaces/flux-system/serviceaccounts/default"
+    async with asyncio.timeout(30):
+        while (await api.call("GET", path))[0] != 200:
+            await asyncio.sleep(0.1)
+
+
+async def _templates() -> dict[str, dict]:
+    return {
         one["metadata"]["name"]: one["spec"]["template"]
         for one in await kustomized("k8s/base")
         if one["kind"] in {"Deployment", "StatefulSet", "Job"}
     }
+
+
+async def test_only_the_applier_gets_a_token_and_only_the_gateway_the_label() -> None:
+    pods = await _templates()
     tokens = {name for name, pod in pods.items() if pod["spec"]["automountServiceAccountToken"]}
     labelled = {n for n, pod in pods.items() if pod["metadata"]["labels"].get("app") == "flux"}
 
     assert tokens == {"cluster-applier"}
     assert labelled == {"gateway"}
+
+
+async def test_each_pod_mounts_its_own_secret_only() -> None:
+    mounted = {}
+    for name, template in (await _templates()).items():
+        volumes = template["spec"].get("volumes", ())
+        mounted[name] = [v["secret"]["secretName"] for v in volumes if "secret" in v]
+
+    assert mounted == {
+        "rabbitmq": [],
+        "topology": [],
+        "git-watcher": ["flux-git"],
+        "registry-scanner": ["flux-registry"],
+        "repo-writer": ["flux-git"],
+        "cluster-applier": [],
+        "gateway": ["flux-gateway"],
+    }
