@@ -92,14 +92,29 @@ class Installation:
         """Start *services* (all where none is named) and wait until each is ready."""
         named = services or SERVICES
         for service in named:
-            module = f"services.{service.replace('-', '_')}"
-            self.children[service] = await Child.start(
-                service,
-                [sys.executable, "-m", module, "--config", self.config_file],
-                log=self.log(service),
-                env={**self.env, **(env or {})},
-            )
+            await self.launch(service, env=env)
         await asyncio.gather(*(self.wait_ready(service) for service in named))
+
+    async def launch(self, service: str, *, env: Mapping[str, str] | None = None) -> None:
+        """Start *service*, and wait for nothing."""
+        module = f"services.{service.replace('-', '_')}"
+        self.children[service] = await Child.start(
+            service,
+            [sys.executable, "-m", module, "--config", self.config_file],
+            log=self.log(service),
+            env={**self.env, **(env or {})},
+        )
+
+    async def depth(self, queue: str) -> int:
+        """Return how many messages lie in *queue*, as the management page has it."""
+        broker, vhost = self.place.broker, self.amqp_url.rpartition("/")[2]
+        login = aiohttp.encode_basic_auth(broker.username, broker.password)
+        url = f"{broker.management_url}/api/queues/{vhost}/{queue}"
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": login}) as session,
+            session.get(url) as answer,
+        ):
+            return int((await answer.json()).get("messages", 0))
 
     async def wait_ready(self, service: str) -> None:
         """Wait until `/readyz` of *service* is green."""
