@@ -104,7 +104,8 @@ def config_created(body: bytes, digest: str) -> datetime | None:
     _checked(body, digest)
     config = _mapping(parsed(body))
     labels = _mapping(_mapping(config.get("config")).get("Labels"))
-    for text in (labels.get(_CREATED), config.get("created"), labels.get(_BUILT)):
+    # Labels come last: an image has those of its base, which say how old that is.
+    for text in (config.get("created"), labels.get(_CREATED), labels.get(_BUILT)):
         try:
             moment = datetime.fromisoformat(str(text))
         except ValueError:

@@ -65,4 +65,7 @@ class Registry(Protocol):
         Return the tags of canonical image repositories; what can't be read is left out.
 
         Of some repositories (those that are true) the creation times are needed.
+
+        Raises:
+            TemporaryError: nobody answers.
         """
