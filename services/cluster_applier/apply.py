@@ -20,6 +20,7 @@ from services.cluster_applier.pace import Pace, pace
 from services.cluster_applier.sending import send
 from shared.bundle.format import Bundle
 from shared.contract import ObjectResult
+from shared.runtime import faults
 from shared.runtime.errors import PermanentError
 
 logger = structlog.get_logger(__name__)
@@ -143,7 +144,9 @@ class Applying:
         await self._asking.still_ours()
         self._ledger.begin(name)
         try:
+            await faults.reach("apply.before")
             answer = await self._send(one)
+            await faults.reach("apply.after")
         except PermanentError as error:
             self.refuse(one, str(error))
         except BaseException:

@@ -9,6 +9,7 @@ import structlog
 
 from services.cluster_applier.domain.inventory import Inventory, decoded
 from services.cluster_applier.kube import METADATA, Kube
+from shared.runtime import faults
 from shared.runtime.errors import PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
@@ -103,6 +104,7 @@ class InventoryStore:
         _check_size(inventory, data)
         known = self._known.get(sync)
         body = self._object(sync, data, known.version if known else "")
+        await faults.reach("inventory.before")
         if known is None or not known.version:
             answer = await self._kube.create(self._collection(), body)
             if answer.status == 404:
@@ -114,6 +116,7 @@ class InventoryStore:
             raise _written(sync)
         if not answer.ok:
             raise PermanentError(f"the inventory of {sync} can't be written: {answer.reason}")
+        await faults.reach("inventory.after")
         self._known[sync] = _Known(
             version=str(answer.metadata.get("resourceVersion", "")), at=_now()
         )

@@ -1,25 +1,24 @@
 """
 The API server of one target: few verbs, no models, errors in our words.
 
-kubernetes-asyncio reads kubeconfigs and tokens and holds the TLS session; requests are our own,
-since its clients decode what we never look at.
+Requests are our own: the clients of kubernetes-asyncio decode what we never look at. Read
+`kubeconfig` for how the server is found.
 """
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import structlog
-from kubernetes_asyncio import config as kube_config
-from kubernetes_asyncio.client import ApiClient
 from prometheus_client import Counter
 
 from services.cluster_applier.answers import Answer, Event, decoded, event, late, refusal
 from services.cluster_applier.domain.ownership import MANAGER
+from services.cluster_applier.kubeconfig import Door, door
 from shared.config.model import Target
-from shared.runtime.errors import PermanentError, TemporaryError
+from shared.runtime.errors import TemporaryError
 
 logger = structlog.get_logger(__name__)
 
@@ -35,13 +34,11 @@ Params = Mapping[str, str]
 class Kube:
     """One target's API server."""
 
-    def __init__(self, target: Target, api: ApiClient) -> None:
+    def __init__(self, target: Target, way_in: Door) -> None:
         self.name = f"cluster {target.name}"
         self.requests = 0
         self._target = target
-        self._api = api
-        self._session: aiohttp.ClientSession = api.rest_client.pool_manager
-        self._host = str(api.configuration.host)
+        self._door = way_in
 
     async def get(self, path: str, *, accept: str = "application/json", **params: str) -> Answer:
         """
@@ -124,12 +121,16 @@ class Kube:
         """
         seconds = float(params.get("timeoutSeconds", "300"))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds + 30)
-        headers = {"Accept": accept, **await self._authorization()}
+        headers = {"Accept": accept, **await self._door.authorization()}
         self._count("watch")
         begun = False
         try:
-            async with self._session.get(
-                self._host + path, params={**params, "watch": "1"}, headers=headers, timeout=timeout
+            async with self._door.session.get(
+                self._door.host + path,
+                params={**params, "watch": "1"},
+                headers=headers,
+                timeout=timeout,
+                **self._door.options,
             ) as answer:
                 if answer.status != 200:
                     yield refusal(answer.status, decoded(await answer.read()))
@@ -162,17 +163,22 @@ class Kube:
         accept: str = "application/json",
         params: Params | None = None,
     ) -> Answer:
-        headers = {"Content-Type": content_type, "Accept": accept, **await self._authorization()}
+        headers = {
+            "Content-Type": content_type,
+            "Accept": accept,
+            **await self._door.authorization(),
+        }
         self._count(verb)
         seconds = self._target.timeout
         try:
-            async with self._session.request(
+            async with self._door.session.request(
                 method,
-                self._host + path,
+                self._door.host + path,
                 params=params,
                 data=body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds),
+                **self._door.options,
             ) as response:
                 data = await response.read()
                 retry = response.headers.get("Retry-After", "")
@@ -195,11 +201,6 @@ class Kube:
             raise TemporaryError(self.name, answer.reason, retry_after=answer.retry_after)
         return answer
 
-    async def _authorization(self) -> Mapping[str, str]:
-        settings = await self._api.configuration.auth_settings()
-        token = settings.get("BearerToken")
-        return {"Authorization": token["value"].strip()} if token else {}
-
     def _count(self, verb: str) -> None:
         self.requests += 1
         REQUESTS.labels(self._target.name, verb).inc()
@@ -208,19 +209,8 @@ class Kube:
 @asynccontextmanager
 async def kube(target: Target) -> AsyncIterator[Kube]:
     """Open the API server of *target*; nothing is asked of it yet."""
-    try:
-        if target.kubeconfig is None:
-            kube_config.load_incluster_config()  # type: ignore[no-untyped-call]
-            api = ApiClient()
-        else:
-            api = await kube_config.new_client_from_config(
-                config_file=str(target.kubeconfig), context=target.context
-            )
-    except (kube_config.ConfigException, OSError) as error:
-        where = target.kubeconfig or "the pod's service account"
-        raise PermanentError(f"target {target.name}: {where} can't be used: {error}") from error
-    async with cast("Any", api):
-        yield Kube(target, api)
+    async with door(target) as way_in:
+        yield Kube(target, way_in)
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

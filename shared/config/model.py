@@ -116,7 +116,7 @@ class Target(Model):
 
     name: Name = "default"
     kubeconfig: Path | None = None
-    """None: the service account of the pod we run in."""
+    """None: the service account of the pod we run in; outside of a pod what kubectl would take."""
     context: str | None = None
     namespace: Name = "flux-system"
     """Where the inventories are kept; made if it is missing."""
