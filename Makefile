@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 SHELL := /bin/bash
 
-.PHONY: help setup demo up test check lint format bench lock schemas controlplane clean
+.PHONY: help setup demo up test faults check lint format bench lock schemas controlplane clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -24,6 +24,9 @@ controlplane: setup ## Build the real control plane into the cache folder, once
 
 test: setup controlplane ## Install what is missing and run all tests (ARGS="-k cluster")
 	@$(PY) -m pytest $(ARGS)
+
+faults: setup controlplane ## Make processes fail while images are pushed (LONG=1: 1,000 crashes, and the report)
+	@FAULTS_CRASHES=$(if $(LONG),1000,20) FAULTS_REPORT=$(LONG) $(PY) -m pytest -s tests/faults $(ARGS)
 
 check: lint ## Lint, unit tests and the contract in memory: the daily loop
 	@$(PY) -m pytest -q tests/unit tests/contract -m "not rabbit and not cluster" -p no:cacheprovider

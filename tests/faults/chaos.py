@@ -97,7 +97,7 @@ class Chaos:
 
     async def _arm(self) -> None:
         """Start some services again, with faults in them."""
-        services = self._random.sample(sorted(POINTS), self._random.randint(1, 3))
+        services = self._random.sample(sorted(POINTS), self._random.randint(2, len(POINTS)))
         self._armed = {service: self._fault(service) for service in services}
         for service in services:
             if self._random.random() < 0.5:
