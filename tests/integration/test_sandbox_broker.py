@@ -1,4 +1,8 @@
-"""The sandbox's broker is private, survives what tests do to it, and leaves nothing behind."""
+"""
+The sandbox's broker is private, survives what tests do to it, and leaves nothing behind.
+
+Where RabbitMQ is not installed and Docker runs, all of it is about the container instead.
+"""
 
 import asyncio
 import os
@@ -8,6 +12,7 @@ from pathlib import Path
 import aio_pika
 import aiohttp
 import pytest
+from yarl import URL
 
 from sandbox import broker, proctree
 from sandbox.broker import Broker, rabbitmq
@@ -29,13 +34,15 @@ async def test_two_side_by_side_that_go_without_a_trace(tmp_path: Path) -> None:
             *(stack.enter_async_context(rabbitmq(tmp_path / n, say=silent)) for n in ("a", "b"))
         )
         family = proctree.descendants(os.getpid()) - before
-        assert family
+        assert family or "the image" in one.how  # a container is no child of ours
         assert one.amqp_url != two.amqp_url
         await _publish(one, "only-here")
         assert await _queues(one) == ["only-here"]
         assert await _queues(two) == []
         assert await _status(one.prometheus_url) == 200
     assert not [process for process in family if proctree.is_alive(process)]
+    assert await _is_gone(one)
+    assert await _is_gone(two)
 
 
 async def test_a_killed_broker_is_back_with_what_it_confirmed(tmp_path: Path) -> None:
@@ -43,8 +50,7 @@ async def test_a_killed_broker_is_back_with_what_it_confirmed(tmp_path: Path) ->
         await _publish(it, "kept")
 
         await it.kill()
-        with pytest.raises(ConnectionError):
-            await aio_pika.connect(it.amqp_url)
+        assert await _is_gone(it)
         await it.start()
 
         assert await _take(it, "kept") == b"hello"
@@ -67,6 +73,17 @@ async def test_without_any_way_to_a_broker_all_four_are_named(
         await broker._install(silent)
     for way in ("AMQP_URL", "apt-get install rabbitmq-server", "Docker", "root"):
         assert way in str(caught.value)
+
+
+async def _is_gone(it: Broker) -> bool:
+    # Not by aio-pika: what it leaves of a refused connection may be collected in a thread, where
+    # it looks for an event loop in vain.
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", URL(it.amqp_url).port)
+    except ConnectionError:
+        return True
+    writer.close()
+    return False
 
 
 async def _publish(it: Broker, queue: str) -> None:
