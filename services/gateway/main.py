@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from services.gateway.asking import Asking
+from services.gateway.attendance import Attendance
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
 from services.gateway.handlers import Handlers
@@ -29,7 +30,7 @@ async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mappin
     handlers, tags = Handlers(settings, view, asking), RegistryTags(view, asking)
     api = Api(settings, view, handlers=handlers, tags=tags, follower=follower, listeners=listeners)
     async with serving(api, settings.host, settings.port):
-        yield {"follow": follower.run}
+        yield {"follow": follower.run, "attendance": Attendance(bus, view).run}
 
 
 def main() -> None:

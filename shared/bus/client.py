@@ -13,11 +13,20 @@ from shared.bus import names
 from shared.bus.letters import Letter, letter
 from shared.bus.outages import Outages
 from shared.bus.port import Handler, NoAnswerError, Record, Window, Worker
+from shared.bus.presence import announcements
 from shared.bus.publisher import Publisher, packet
 from shared.bus.settle import Settler
 from shared.bus.transport import ChannelLostError, Packet, Transport
 from shared.bus.worker import PartitionWorker
-from shared.contract import Draft, Envelope, Message, Question, Reply, partition
+from shared.contract import (
+    Draft,
+    Envelope,
+    Message,
+    Question,
+    ReplicaPresent,
+    Reply,
+    partition,
+)
 from shared.contract.codec import MalformedError, decode
 from shared.contract.envelope import uuid7
 from shared.runtime.errors import TemporaryError
@@ -95,6 +104,10 @@ class Client:
         )
         self._workers[service] = worker
         return worker.run
+
+    def replicas(self, service: str) -> AsyncGenerator[ReplicaPresent, None]:
+        """Yield what the replicas of a stage say of themselves."""
+        return announcements(self._transport, service)
 
     def is_ours(self, message: Message) -> bool:
         """Tell whether *message*, were it for our own stage, would best come to this replica."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from shared.contract import Command, Draft, Envelope, Message, Question, Reply
+from shared.contract import Command, Draft, Envelope, Message, Question, ReplicaPresent, Reply
 from shared.runtime.errors import FluxError, PermanentError, TemporaryError
 
 
@@ -96,6 +96,9 @@ class Bus(Protocol):
 
         At most *parallel* subjects are worked on at a time, each of them serially.
         """
+
+    def replicas(self, service: str) -> AsyncGenerator[ReplicaPresent, None]:
+        """Yield what the replicas of the stage *service* say of themselves, each every second."""
 
     def is_ours(self, message: Message) -> bool:
         """Tell whether this replica is the first choice for *message*; for whom it ticks."""

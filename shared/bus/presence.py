@@ -5,7 +5,7 @@ Nothing depends on it but how evenly work is spread: who hears nobody keeps what
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 
 import structlog
@@ -29,6 +29,19 @@ PARTING = 1.0
 """Seconds for the last word; who does not hear it misses us soon."""
 
 REPLICAS = Gauge("flux_bus_replicas", "Replicas of the stage that are heard of", ["service"])
+
+
+async def announcements(transport: Transport, service: str) -> AsyncGenerator[ReplicaPresent, None]:
+    """Yield what the replicas of a stage say of themselves, for ever."""
+    async with aclosing(transport.listen(names.PRESENCE, service)) as deliveries:
+        async for delivery in deliveries:
+            try:
+                said = decode(delivery.headers, delivery.body).message
+            except MalformedError as error:
+                logger.warning("announcement skipped", why=str(error))
+                continue
+            if isinstance(said, ReplicaPresent):
+                yield said
 
 
 class Presence:
@@ -87,16 +100,9 @@ class Presence:
             await asyncio.sleep(MOMENT)
 
     async def _listen(self) -> None:
-        heard = self._transport.listen(names.PRESENCE, self._service)
-        async with aclosing(heard) as deliveries:
-            async for delivery in deliveries:
-                try:
-                    said = decode(delivery.headers, delivery.body).message
-                except MalformedError as error:
-                    logger.warning("announcement skipped", why=str(error))
-                    continue
-                if isinstance(said, ReplicaPresent):
-                    self._hear(said)
+        async with aclosing(announcements(self._transport, self._service)) as heard:
+            async for said in heard:
+                self._hear(said)
 
     def _hear(self, said: ReplicaPresent) -> None:
         if self._members.hear(said, _now()):

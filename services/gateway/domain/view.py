@@ -21,7 +21,6 @@ from shared.contract import (
     Workload,
     WorkloadChanged,
 )
-from shared.git.identity import host
 from shared.manifests import ObjectId, Policies, WorkloadId
 
 
@@ -43,15 +42,23 @@ class View:
         """By repository, those of the target's syncs, the first one shown first."""
         self._repositories = repositories
         self._syncs = frozenset(sync for some in repositories.values() for sync in some)
+        self.present: Mapping[str, frozenset[str]] | None = None
+        """By stage: the replicas that are heard of; None while that is not known."""
         self._down: dict[tuple[str, str], str] = {}
+        """By dependency and who said so."""
         self._workloads: Mapping[str, tuple[StateDeclared, Workload]] | None = None
         self._automated: frozenset[str] | None = None
         self._sync_errors: dict[str, dict[str, str]] = {}
 
     @property
     def down(self) -> Mapping[str, str]:
-        """Why a dependency is away, by its name."""
-        return {dependency: reason for (dependency, _), reason in self._down.items()}
+        """Why a dependency is away, by its name: as those say who are still there."""
+        if self.present is None:
+            return {dependency: reason for (dependency, _), reason in self._down.items()}
+        there = frozenset().union(*self.present.values())
+        said = {name: why for (name, source), why in self._down.items() if source in there}
+        absent = (stage for stage, replicas in self.present.items() if not replicas)
+        return {**said, **dict.fromkeys(absent, "no replica of it is running")}
 
     def fold(self, envelope: Envelope) -> None:
         """Take in one event."""
@@ -101,7 +108,6 @@ class View:
     def _state(self, envelope: Envelope) -> None:
         state = envelope.message
         assert isinstance(state, StateDeclared)
-        self._reached(state.url)
         if state.sync in self._syncs and state.target == self.target:
             self.declared[state.sync] = state
             self._workloads = self._automated = None
@@ -109,15 +115,9 @@ class View:
     def _revision(self, envelope: Envelope) -> None:
         seen = envelope.message
         assert isinstance(seen, RevisionObserved)
-        self._reached(seen.url)
         if seen.repository in self.branches:
             revisions = [commit.revision for commit in seen.commits] or [seen.revision]
             self.branches[seen.repository].observe(revisions)
-
-    def _reached(self, url: str) -> None:
-        """Forget an outage that a stage did not live to see the end of: the host has answered."""
-        for key in [key for key in self._down if key[0] == f"git host {host(url)}"]:
-            del self._down[key]
 
     def _pushed(self, envelope: Envelope) -> None:
         pushed = envelope.message
@@ -164,10 +164,10 @@ class View:
 
     def _dependency(self, envelope: Envelope) -> None:
         match envelope.message:
-            case DependencyDown(service=service, dependency=name, reason=reason):
-                self._down[name, service] = reason
-            case DependencyUp(service=service, dependency=name):
-                self._down.pop((name, service), None)
+            case DependencyDown(dependency=name, reason=reason):
+                self._down[name, envelope.source] = reason
+            case DependencyUp(dependency=name):
+                self._down.pop((name, envelope.source), None)
 
 
 def _follows(policies: Policies) -> bool:

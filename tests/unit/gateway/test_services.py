@@ -1,10 +1,15 @@
 """Workloads are told with what git, the cluster and the last sync say of them."""
 
+import asyncio
+
 import pytest
 
+from services.gateway.attendance import Attendance
 from shared.contract import (
     DependencyDown,
     DependencyUp,
+    Draft,
+    Message,
     ObjectResult,
     Rollout,
     SyncCompleted,
@@ -19,8 +24,10 @@ from tests.unit.gateway.stage import (
     REPOSITORY,
     URL,
     Stage,
+    Stages,
     StateDeclared,
     a_stage,
+    willing,
 )
 
 STATE = next(one for one in PAST if isinstance(one, StateDeclared))
@@ -130,27 +137,54 @@ async def test_several_workloads_are_asked_for_in_one_parameter_or_in_many() -> 
         assert (await stage.get("v11/services", services="nonsense"))[0] == 400
 
 
-async def test_a_git_host_is_down_until_the_one_who_said_so_or_the_host_itself_answers() -> None:
-    def down(service: str, name: str = HOST) -> DependencyDown:
-        secret = "https://me:secret@git.example.com refused"
-        return DependencyDown(service=service, dependency=name, reason=secret)
-
+async def test_a_git_host_is_down_until_everybody_who_said_so_takes_it_back_or_is_gone() -> None:
     async def status(stage: Stage) -> tuple[str, str]:
         _, config = await stage.post("v9/git-repo-config", "false")
         return config["status"], config["errors"]
 
+    def fold(stage: Stage, source: str, message: Message) -> None:
+        stage.view.fold(Draft(message=message).sealed(source))
+
+    def down(name: str = HOST) -> DependencyDown:
+        secret = "https://me:secret@git.example.com refused"
+        return DependencyDown(service="git-watcher", dependency=name, reason=secret)
+
     async with a_stage() as stage:
-        await stage.say(down("git-watcher", "git host other.example.com"))
+        fold(stage, "/git-watcher/1", down("git host other.example.com"))
         assert (await status(stage))[0] == "ready"
-        await stage.say(down("git-watcher"), down("repo-writer"))
+        fold(stage, "/git-watcher/1", down())
+        fold(stage, "/repo-writer/1", down())
         what, errors = await status(stage)
         assert what == "unreachable"
         assert "refused" in errors
         assert "secret" not in errors
         _, syncs = await stage.send("GET", "../v1/syncs")
         assert "secret" not in str(syncs)
-        await stage.say(DependencyUp(service="git-watcher", dependency=HOST, seconds=1.0))
+        up = DependencyUp(service="git-watcher", dependency=HOST, seconds=1.0)
+        fold(stage, "/git-watcher/1", up)
         assert (await status(stage))[0] == "unreachable"
         # repo-writer was restarted meanwhile: it does not know that it ever was down.
-        await stage.say(STATE)
+        stage.view.present = {"repo-writer": frozenset({"/repo-writer/2"})}
         assert (await status(stage))[0] == "ready"
+
+
+async def test_a_stage_of_which_no_replica_is_heard_is_named_until_one_is() -> None:
+    async def down(stage: Stage) -> dict[str, str]:
+        _, found = await stage.send("GET", "../v1/syncs")
+        return dict(found[0]["dependencies_down"])
+
+    async def wait_down(stage: Stage, wanted: dict[str, str]) -> None:
+        async with asyncio.timeout(10):
+            while await down(stage) != wanted:
+                await asyncio.sleep(0.02)
+
+    async with a_stage(alive=["git-watcher", "registry-scanner", "repo-writer"]) as stage:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Attendance(stage.bus, stage.view, gone=1.5).run(stop))
+            assert await down(stage) == {}
+            await wait_down(stage, {"cluster-applier": "no replica of it is running"})
+            async with stage.broker.connect("/cluster-applier/1") as bus:
+                group.create_task(bus.worker("cluster-applier", Stages(willing))(stop))
+                await wait_down(stage, {})
+            stop.set()
