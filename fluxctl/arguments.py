@@ -7,7 +7,7 @@ from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namesp
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from fluxctl import commands, names, release, updates
+from fluxctl import commands, dead_letters, names, release, updates
 from fluxctl.client import Client
 from fluxctl.errors import UsageError
 
@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, Callable[[Client, Namespace], None]] = {
     "unlock": updates.unlock,
     "policy": updates.policy,
     "sync": commands.sync,
+    "dead-letters": dead_letters.dead_letters,
     "version": commands.version,
 }
 
@@ -234,6 +235,7 @@ _ADD = {
     "list-controllers": _list_workloads,
     "list-images": _list_images,
     "syncs": _output,
+    "dead-letters": dead_letters.add_options,
     "release": _release,
     "automate": _one,
     "deautomate": _one,

@@ -66,10 +66,17 @@ class Client:
         """Return the decoded answer."""
         return self._ask("POST", f"{self.url}/{path}", json.dumps(body).encode())
 
-    def get_new(self, path: str) -> Any:
+    def get_new(self, path: str, **query: str) -> Any:
         """Return an answer of the API that Flux v1 did not have."""
-        root = self.url.removesuffix("/api/flux")
-        return self._ask("GET", f"{root}/api/v1/{path}", None)
+        return self._ask("GET", self._new(path, query), None)
+
+    def post_new(self, path: str, **query: str) -> Any:
+        """Have something done by the API that Flux v1 did not have."""
+        return self._ask("POST", self._new(path, query), b"")
+
+    def _new(self, path: str, query: Mapping[str, str]) -> str:
+        parameters = f"?{urlencode(sorted(query.items()))}" if query else ""
+        return f"{self.url.removesuffix('/api/flux')}/api/v1/{path}{parameters}"
 
     def _ask(self, method: str, url: str, body: bytes | None) -> Any:
         headers = {"Accept": "application/json", "User-Agent": "fluxctl", **self._authorization}

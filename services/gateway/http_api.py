@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from services.gateway import answers, auth, requests, stream
+from services.gateway.dead_letters import DeadLetters
 from services.gateway.domain.errors import ApiError, bad_request, unavailable, unprocessable
 from services.gateway.domain.images import check_fields
 from services.gateway.domain.notices import read_notify
@@ -47,6 +48,7 @@ class Api:
         tags: RegistryTags,
         follower: Follower,
         listeners: stream.Listeners,
+        dead: DeadLetters,
         catch_up: float = CATCH_UP,
     ) -> None:
         self._settings = settings
@@ -55,6 +57,7 @@ class Api:
         self._registry_tags = tags
         self._follower = follower
         self._listeners = listeners
+        self._dead = dead
         self._catch_up = catch_up
 
     def application(self) -> web.Application:
@@ -69,6 +72,7 @@ class Api:
             [
                 web.get("/api/v1/syncs", self._syncs, allow_head=False),
                 web.get("/api/v1/events", self._events, allow_head=False),
+                *self._dead.routes(),
             ]
         )
         app.on_shutdown.append(self._let_go)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from services.gateway.asking import Asking
 from services.gateway.attendance import Attendance
+from services.gateway.dead_letters import DeadLetters
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
 from services.gateway.handlers import Handlers
@@ -28,7 +29,15 @@ async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mappin
     follower = Follower(bus, view, listeners)
     health.check("log", follower.problem)
     handlers, tags = Handlers(settings, view, asking), RegistryTags(view, asking)
-    api = Api(settings, view, handlers=handlers, tags=tags, follower=follower, listeners=listeners)
+    api = Api(
+        settings,
+        view,
+        handlers=handlers,
+        tags=tags,
+        follower=follower,
+        listeners=listeners,
+        dead=DeadLetters(bus),
+    )
     async with serving(api, settings.host, settings.port):
         yield {"follow": follower.run, "attendance": Attendance(bus, view).run}
 

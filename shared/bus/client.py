@@ -12,11 +12,11 @@ from prometheus_client import Counter
 from shared.bus import names
 from shared.bus.letters import Letter, letter
 from shared.bus.outages import Outages
-from shared.bus.port import Handler, NoAnswerError, Record, Window, Worker
+from shared.bus.port import Handler, NoAnswerError, Window, Worker
 from shared.bus.presence import announcements
 from shared.bus.publisher import Publisher, packet
 from shared.bus.settle import Settler
-from shared.bus.transport import ChannelLostError, Packet, Transport
+from shared.bus.transport import ChannelLostError, Packet, Record, Transport
 from shared.bus.worker import PartitionWorker
 from shared.contract import (
     Draft,

@@ -14,8 +14,7 @@ from uuid import uuid4
 
 from shared.bus.client import Client, client
 from shared.bus.layout import Topology, topology
-from shared.bus.port import Record
-from shared.bus.transport import ChannelLostError, Packet, UnroutableError
+from shared.bus.transport import ChannelLostError, Packet, Record, UnroutableError
 
 
 class MemoryBroker:

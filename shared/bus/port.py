@@ -8,9 +8,12 @@ deadlines. `rabbit` implements it on RabbitMQ, `memory` for tests; one contract 
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.bus.letters import Letter
+from shared.bus.transport import Record
 from shared.contract import Command, Draft, Envelope, Message, Question, ReplicaPresent, Reply
 from shared.runtime.errors import FluxError, PermanentError, TemporaryError
 
@@ -49,16 +52,6 @@ class Window:
     """Closes at most so long after the first message."""
     at_once: tuple[type[Command], ...] = ()
     """A message of these types closes it immediately: somebody waits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One entry of a stream."""
-
-    offset: int
-    """Ascends, with gaps. Where to go on reading: *offset* + 1."""
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class NoAnswerError(FluxError):
@@ -102,6 +95,17 @@ class Bus(Protocol):
 
     def is_ours(self, message: Message) -> bool:
         """Tell whether this replica is the first choice for *message*; for whom it ticks."""
+
+    def dead_letters(self, limit: int = 1_000) -> AbstractAsyncContextManager[Sequence[Letter]]:
+        """
+        Hold the oldest dead letters for the length of the block; what is left goes back.
+
+        Raises:
+            TemporaryError: the broker is away.
+        """
+
+    async def replay(self, dead: Letter, *, by: str) -> None:
+        """Give a dead letter to its own queue once more; *by* says who wants that."""
 
     async def append(self, key: str, records: Sequence[tuple[Mapping[str, str], bytes]]) -> None:
         """Append *records*, in order and confirmed, to the state stream bound to *key*."""

@@ -18,9 +18,8 @@ from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMess
 from pamqp.common import Arguments
 
 from shared.bus.client import Client, client
-from shared.bus.port import Record
 from shared.bus.rabbit_link import BROKEN, Link
-from shared.bus.transport import ChannelLostError, Packet, UnroutableError
+from shared.bus.transport import ChannelLostError, Packet, Record, UnroutableError
 
 logger = structlog.get_logger(__name__)
 

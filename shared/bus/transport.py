@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.bus.port import Record
 from shared.runtime.errors import FluxError, TemporaryError
 
 
@@ -42,6 +41,16 @@ class Packet:
     """Refuse it where no queue takes it."""
     expires: float | None = None
     """Seconds after which nobody wants it any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One entry of a stream."""
+
+    offset: int
+    """Ascends, with gaps. Where to go on reading: *offset* + 1."""
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Delivery(Protocol):

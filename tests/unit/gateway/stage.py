@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from services.gateway.asking import Asking
+from services.gateway.dead_letters import DeadLetters
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
 from services.gateway.handlers import Handlers
@@ -253,6 +254,7 @@ async def a_stage(
             tags=RegistryTags(view, asking),
             follower=follower,
             listeners=listeners,
+            dead=DeadLetters(bus),
             catch_up=0.5,
         )
         url = await stack.enter_async_context(serving(api, "127.0.0.1", 0))

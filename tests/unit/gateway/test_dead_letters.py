@@ -1,0 +1,122 @@
+"""Dead letters are listed with their reasons, replayed to their own queue, and dropped."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from services.gateway.dead_letters import PATH
+from shared.bus.port import Outcome
+from shared.contract import Draft, Envelope, PollRequested
+from shared.runtime.errors import PermanentError
+from tests.unit.gateway.stage import Stage, a_stage
+
+LETTERS = f"../..{PATH}"
+
+
+class Watcher:
+    """A git-watcher that refuses everything until it is able."""
+
+    def __init__(self) -> None:
+        self.able = False
+        self.done: list[Envelope] = []
+
+    async def __call__(self, _: str, messages: Sequence[Envelope]) -> Outcome:
+        if not self.able:
+            raise PermanentError("no sync reads it")
+        self.done += messages
+        return Outcome()
+
+
+@asynccontextmanager
+async def dying(*repositories: str) -> AsyncIterator[tuple[Stage, Watcher]]:
+    watcher, stop = Watcher(), asyncio.Event()
+    async with a_stage(alive=[]) as stage, asyncio.TaskGroup() as group:
+        group.create_task(stage.bus.worker("git-watcher", watcher)(stop))
+        await stage.bus.publish(
+            *(Draft(message=PollRequested(repository=name)) for name in repositories)
+        )
+        await wait_letters(stage, len(repositories))
+        yield stage, watcher
+        stop.set()
+
+
+async def wait_letters(stage: Stage, count: int) -> list[dict]:
+    async with asyncio.timeout(5):
+        while len((await stage.send("GET", LETTERS))[1]) != count:
+            await asyncio.sleep(0.01)
+    return (await stage.send("GET", LETTERS))[1]
+
+
+async def test_a_letter_tells_what_it_is_and_why_it_died() -> None:
+    async with dying("a#main") as (stage, _):
+        (letter,) = await wait_letters(stage, 1)
+    assert letter["type"] == "poll.requested.v1"
+    assert letter["subject"] == "a#main"
+    assert letter["reason"] == "no sync reads it"
+    assert letter["queue"].startswith("git-watcher.")
+    assert letter["data"]["repository"] == "a#main"
+    assert "PermanentError" in letter["trace"]
+
+
+async def test_filters_must_all_fit() -> None:
+    async with dying("a#main", "b#main") as (stage, _):
+        for query, count in (
+            ("?subject=a%23main", 1),
+            ("?type=poll.requested.v1&reason=no%20sync", 2),
+            ("?type=poll.requested.v1&subject=c", 0),
+            ("?reason=else", 0),
+        ):
+            assert len((await stage.send("GET", LETTERS + query))[1]) == count, query
+        assert (await stage.send("GET", f"{LETTERS}?colour=red"))[0] == 400
+
+
+async def test_a_replayed_letter_is_worked_on_again() -> None:
+    async with dying("a#main", "b#main") as (stage, watcher):
+        watcher.able = True
+        status, done = await stage.send("POST", f"{LETTERS}/replay?subject=a%23main")
+        assert (status, [one["subject"] for one in done]) == (200, ["a#main"])
+        (left,) = await wait_letters(stage, 1)
+        async with asyncio.timeout(5):
+            while not watcher.done:
+                await asyncio.sleep(0.01)
+    assert left["subject"] == "b#main"
+    assert [one.subject for one in watcher.done] == ["a#main"]
+
+
+async def test_nothing_is_emptied_by_a_slip() -> None:
+    async with dying("a#main", "b#main") as (stage, _):
+        assert (await stage.send("POST", f"{LETTERS}/drop"))[0] == 400
+        await wait_letters(stage, 2)
+        assert len((await stage.send("POST", f"{LETTERS}/drop?all=true"))[1]) == 2
+        await wait_letters(stage, 0)
+
+
+async def fluxctl(*arguments: str) -> tuple[int | None, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fluxctl", "dead-letters", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_fluxctl_lists_shows_and_drops() -> None:
+    async with dying("a#main", "b#main") as (stage, _):
+        url = ("--url", stage.url)
+        letters = await wait_letters(stage, 2)
+        first = next(one["id"] for one in letters if one["subject"] == "a#main")
+        code, listed, _ = await fluxctl(*url)
+        assert code == 0
+        assert listed.startswith("ID ")
+        assert listed.count("no sync reads it") == 2
+        code, shown, _ = await fluxctl("show", first, *url)
+        assert "reason:   no sync reads it" in shown
+        assert '"repository": "a#main"' in shown
+        code, _, refused = await fluxctl("drop", *url)
+        assert (code, "--all" in refused) == (1, True)
+        code, _, told = await fluxctl("drop", first, *url)
+        assert (code, told) == (0, "1 dead letter(s) dropped.\n")
+        (left,) = await wait_letters(stage, 1)
+    assert left["subject"] == "b#main"
