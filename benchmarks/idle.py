@@ -19,7 +19,7 @@ _LIBRARIES = {
     "gateway": _ALL,
     "git-watcher": f"{_ALL}, pygit2",
     "registry-scanner": f"{_ALL}, re2, sqlite3",
-    "repo-writer": f"{_ALL}, pygit2, re2, ruamel.yaml",
+    "repo-writer": f"{_ALL}, pygit2, re2",
 }
 """What each service imports that is not ours: processes with only that are the floor."""
 
