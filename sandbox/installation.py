@@ -96,13 +96,16 @@ class Installation:
         await asyncio.gather(*(self.wait_ready(service) for service in named))
 
     async def launch(self, service: str, *, env: Mapping[str, str] | None = None) -> None:
-        """Start *service*, and wait for nothing."""
-        module = f"services.{service.replace('-', '_')}"
+        """Start *service*, and wait for nothing; `repo-writer.2` is one more repo-writer."""
+        stage, _, replica = service.partition(".")
+        name = stage.replace("-", "_")
+        anywhere = {f"FLUX__HEALTH__{name.upper()}": "0"} if replica else {}
+        state = {"FLUX__STATE_DIR": str(self.directory / f"state.{replica}")} if replica else {}
         self.children[service] = await Child.start(
             service,
-            [sys.executable, "-m", module, "--config", self.config_file],
+            [sys.executable, "-m", f"services.{name}", "--config", self.config_file],
             log=self.log(service),
-            env={**self.env, **(env or {})},
+            env={**self.env, **anywhere, **state, **(env or {})},
         )
 
     async def depth(self, queue: str) -> int:
