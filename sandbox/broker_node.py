@@ -125,6 +125,12 @@ class Node:
             await self._child.kill()
             self._child = None
 
+    async def alarm(self, *, on: bool) -> None:
+        """Let it believe that its memory is full (it blocks who publishes), or not any more."""
+        limit = "1MB" if on else "2GB"
+        argv = [self._script.with_name("rabbitmqctl"), "set_vm_memory_high_watermark"]
+        await process.run([*argv, "absolute", limit], env=self._environment())
+
     async def _is_ready(self) -> bool:
         return await process.greets(self.address.amqp, _AMQP_HELLO, b"\x01") and await serves(
             self.address

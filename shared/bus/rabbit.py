@@ -30,13 +30,15 @@ LOST = (*BROKEN, ChannelLostError)
 
 
 @asynccontextmanager
-async def connect(amqp_url: str, *, source: str, prefetch: int = 200) -> AsyncIterator[Client]:
+async def connect(
+    amqp_url: str, *, source: str, prefetch: int = 200, confirm: float = CONFIRM_TIMEOUT
+) -> AsyncIterator[Client]:
     """Open the bus on the broker at *amqp_url*, as *source* (`/<service>/<replica>`)."""
     async with (
         Link.open(amqp_url, f"{source} out", tells=False) as out,
         Link.open(amqp_url, source, tells=True) as into,
     ):
-        rabbit = Rabbit(out, into)
+        rabbit = Rabbit(out, into, confirm=confirm)
         async with client(rabbit, source, prefetch=prefetch) as bus:
             yield bus
 
@@ -44,7 +46,8 @@ async def connect(amqp_url: str, *, source: str, prefetch: int = 200) -> AsyncIt
 class Rabbit:
     """Implements `shared.bus.transport.Transport`."""
 
-    def __init__(self, out: Link, into: Link) -> None:
+    def __init__(self, out: Link, into: Link, *, confirm: float) -> None:
+        self._confirm = confirm
         self._out = out
         self._into = into
         self._channel: AbstractChannel | None = None
@@ -69,12 +72,12 @@ class Rabbit:
             try:
                 exchange = await self._exchange(packet.exchange)
                 await exchange.publish(
-                    message, packet.key, mandatory=packet.mandatory, timeout=CONFIRM_TIMEOUT
+                    message, packet.key, mandatory=packet.mandatory, timeout=self._confirm
                 )
             except aiormq.exceptions.PublishError as error:
                 raise UnroutableError(packet.key) from error
             except TimeoutError:
-                self._blocked = f"no confirm within {CONFIRM_TIMEOUT:g} s; look for a broker alarm"
+                self._blocked = f"no confirm within {self._confirm:g} s; look for a broker alarm"
             except aiormq.exceptions.DeliveryError:
                 self._blocked = "the broker refuses: a queue is full"
                 await asyncio.sleep(1)
