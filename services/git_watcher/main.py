@@ -12,7 +12,7 @@ from shared.config.model import Config
 from shared.contract import Draft, PollRequested
 from shared.git import transport
 from shared.git.identity import directory_name
-from shared.git.mirror import Mirror
+from shared.git.mirror import HOSTS, Mirror
 from shared.runtime import service
 from shared.runtime.health import Health
 from shared.runtime.ticker import ticker
@@ -35,7 +35,9 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
             yield Draft(message=PollRequested(repository=name)), one.poll_interval
 
     on_group = partial(handlers.on_group, branches=branches, bus=bus)
-    yield {"consume": bus.worker("git-watcher", on_group), "tick": ticker(bus, due)}
+    # A host that doesn't answer holds a place: as many as `shared.git.mirror` has threads.
+    consume = bus.worker("git-watcher", on_group, parallel=HOSTS)
+    yield {"consume": consume, "tick": ticker(bus, due)}
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from shared.bus.port import Bus, Worker
 from shared.config.model import Config
 from shared.git import transport
 from shared.git.identity import directory_name
-from shared.git.mirror import Mirror
+from shared.git.mirror import HOSTS, Mirror
 from shared.runtime import service
 from shared.runtime.health import Health
 
@@ -29,7 +29,9 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
         for name, repository in settings.repositories.items()
     }
     on_group = partial(handlers.on_group, repos=repos, registry=ScannerRegistry(bus))
-    yield {"consume": bus.worker("repo-writer", on_group, window=settings.window)}
+    # A host that doesn't answer holds a place: as many as `shared.git.mirror` has threads.
+    consume = bus.worker("repo-writer", on_group, window=settings.window, parallel=HOSTS)
+    yield {"consume": consume}
 
 
 def main() -> None:

@@ -29,7 +29,9 @@ T = TypeVar("T")
 _HEAD = "refs/flux/head"
 _PUSH = "refs/flux/push"
 _TRANSFERS = asyncio.Semaphore(2)
-_HOSTS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="git-host")
+HOSTS = 32
+"""Hosts that are asked at once."""
+_HOSTS = ThreadPoolExecutor(max_workers=HOSTS, thread_name_prefix="git-host")
 """Apart from the loop's own threads: hosts that don't answer must hold up nobody else."""
 _GRACE = 5.0
 """Seconds that libgit2 gets to notice its own timeout before we stop waiting for it."""
