@@ -70,13 +70,15 @@ async def test_a_killed_leader_loses_nothing_and_the_work_goes_on(cluster: Broke
             await asyncio.sleep(2)
             before = len(confirmed)
             await cluster.nodes[leader].kill()
-            await asyncio.sleep(4)
-            after = len(confirmed)
+            async with asyncio.timeout(60):
+                while (
+                    len(confirmed) < before + 2 * PUBLISHERS
+                ):  # the two others go on by themselves
+                    await asyncio.sleep(0.1)
             await cluster.nodes[leader].start()
             await cluster.wait_together(leader)
             stop.set()
         assert before > PUBLISHERS
-        assert after > before + PUBLISHERS, "nothing was confirmed while a node was away"
         assert confirmed <= set(await in_log(bus, confirmed))
         async with asyncio.timeout(60):
             while not confirmed <= {reason(one) for one in seen.messages}:
