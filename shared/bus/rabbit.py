@@ -25,6 +25,8 @@ logger = structlog.get_logger(__name__)
 
 CONFIRM_TIMEOUT = 30.0
 """Seconds after which an unconfirmed publish is told as blocked, and sent again."""
+REFUSED = 1.0
+"""Seconds before what the broker refused is sent again."""
 STREAM_PREFETCH = 200
 LOST = (*BROKEN, ChannelLostError)
 
@@ -69,8 +71,10 @@ class Rabbit:
         """Publish until confirmed, under the same id across lost connections."""
         message = _message(packet)
         while True:
+            channel = self._channel
             try:
                 exchange = await self._exchange(packet.exchange)
+                channel = self._channel
                 await exchange.publish(
                     message, packet.key, mandatory=packet.mandatory, timeout=self._confirm
                 )
@@ -79,8 +83,9 @@ class Rabbit:
             except TimeoutError:
                 self._blocked = f"no confirm within {self._confirm:g} s; look for a broker alarm"
             except aiormq.exceptions.DeliveryError:
-                self._blocked = "the broker refuses: a queue is full"
-                await asyncio.sleep(1)
+                self._blocked = "the broker refuses: a queue is full, or has no leader"
+                await asyncio.sleep(REFUSED)
+                await self._renew(channel)
             except BROKEN as error:
                 await self._out.wait_changed(error)
             else:
@@ -162,6 +167,19 @@ class Rabbit:
         except BROKEN as error:
             raise ChannelLostError(f"broker: {error}") from error
         return channel
+
+    async def _renew(self, channel: AbstractChannel | None) -> None:
+        """
+        Publish on a new channel from now on.
+
+        RabbitMQ 3.10 may go on asking a node that died who leads a queue, for as long as the
+        channel lives on which it did so first, and refuses meanwhile.
+        """
+        if channel is None or channel is not self._channel:
+            return
+        self._channel = None
+        with suppress(*BROKEN):
+            await channel.close()
 
     async def _exchange(self, name: str) -> AbstractExchange:
         async with self._opening:
