@@ -131,7 +131,15 @@ class Client:
         """Append *records* in order: each is confirmed before the next is sent."""
         for headers, body in records:
             await self._transport.publish(
-                Packet(exchange=names.STATE, key=key, id=uuid7(), headers=headers, body=body)
+                Packet(
+                    exchange=names.STATE,
+                    key=key,
+                    id=uuid7(),
+                    headers=headers,
+                    body=body,
+                    mandatory=True,
+                    patient=True,
+                )
             )
 
     def read(self, stream: str, offset: int | str = "first") -> AsyncGenerator[Record, None]:

@@ -53,7 +53,13 @@ class DeadLetter:
     def packet(self) -> Packet:
         """Return it as the broker takes it."""
         return Packet(
-            exchange=names.DEAD, key=self.key, id=self.id, headers=self.headers, body=self.body
+            exchange=names.DEAD,
+            key=self.key,
+            id=self.id,
+            headers=self.headers,
+            body=self.body,
+            mandatory=True,
+            patient=True,
         )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -11,6 +12,7 @@ from shared.bus.transport import Delivery
 from shared.bus.window import Gathering
 from shared.contract import Envelope, Order
 from shared.runtime import faults
+from shared.runtime.lifecycle import unless_stopped
 
 KEPT = 200
 """So many facts and signals a subject keeps while its dependency is down; the newest count."""
@@ -48,6 +50,8 @@ class Kept:
 
     group: tuple[Held, ...]
     retry_after: float
+    at_least: float
+    """Seconds before which not even a newcomer is a reason to try again."""
 
 
 class Settles(Protocol):
@@ -70,34 +74,45 @@ class Lane:
         self._stop = stop
         self._pending: list[Held] = []
         self._gathering = Gathering(settler.window)
+        self._came = asyncio.Event()
 
     def put(self, held: Held) -> None:
         """Add a newcomer, in order."""
         self._pending.append(held)
         self._gathering.touch()
+        self._came.set()
 
     async def run(self) -> None:
         """Work off what is pending, group by group."""
-        delay = 0.0
+        kept: Kept | None = None
         while self._pending and not self._stop.is_set():
-            if delay:
-                await self._rest(delay)
+            if kept:
+                await self._rest(kept)
             else:
                 await self._gathering.wait_closed(self._envelopes, self._stop)
             if self._stop.is_set():
                 return
             group, self._pending = self._pending, []
+            self._came.clear()
             kept = await self._settler.settle(self.subject, group)
-            delay = kept.retry_after if kept else 0.0
             self._pending = [*(kept.group if kept else ()), *self._pending]
 
-    async def _rest(self, seconds: float) -> None:
-        """Wait before the next try; a newcomer does not shorten it, a stop does."""
-        try:
+    async def _rest(self, kept: Kept) -> None:
+        """Wait before the next try; who comes meanwhile may know that things have changed."""
+        if await self._stopped_within(kept.at_least):
+            return
+        with suppress(TimeoutError):
+            async with (
+                asyncio.timeout(kept.retry_after - kept.at_least),
+                unless_stopped(self._stop),
+            ):
+                await self._came.wait()
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
-        except TimeoutError:
-            return
+        return self._stop.is_set()
 
     def _envelopes(self) -> list[Envelope]:
         return [held.envelope for held in self._pending]

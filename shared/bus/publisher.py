@@ -7,7 +7,7 @@ from prometheus_client import Counter
 from shared.bus import names
 from shared.bus.dead import DeadLetter
 from shared.bus.transport import Packet, Transport, UnroutableError
-from shared.contract import Command, Draft, Envelope, Reply
+from shared.contract import Command, Draft, Envelope, Event, Reply
 from shared.contract.codec import encode
 
 IN_FLIGHT = 100
@@ -84,6 +84,7 @@ def packet(
         body=body,
         correlation_id=envelope.correlationid,
         reply_to=reply_to,
-        mandatory=isinstance(envelope.message, Command),
+        mandatory=isinstance(envelope.message, Command | Event),
+        patient=isinstance(envelope.message, Event),
         expires=expires,
     )

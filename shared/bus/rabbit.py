@@ -79,7 +79,11 @@ class Rabbit:
                     message, packet.key, mandatory=packet.mandatory, timeout=self._confirm
                 )
             except aiormq.exceptions.PublishError as error:
-                raise UnroutableError(packet.key) from error
+                unroutable = UnroutableError(packet.key)
+                if not packet.patient:
+                    raise unroutable from error
+                self._blocked = unroutable.reason
+                await asyncio.sleep(REFUSED)
             except TimeoutError:
                 self._blocked = f"no confirm within {self._confirm:g} s; look for a broker alarm"
             except aiormq.exceptions.DeliveryError:

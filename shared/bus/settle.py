@@ -10,6 +10,7 @@ never the process.
 import asyncio
 import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -37,6 +38,8 @@ logger = structlog.get_logger(__name__)
 
 TRIES = (0.0, 1.0, 5.0)
 """Seconds before each try of a message that meets a bug."""
+SOONEST = 1.0
+"""Seconds before a newcomer is a reason to try a dependency again that was down."""
 PATIENCE = 600.0
 """Seconds an order waits for a dependency."""
 
@@ -138,7 +141,7 @@ class Settler:
             kept = await self._attempt(subject, [held])
             if kept:
                 rest = (*kept.group, *group[number + 1 :])
-                return Kept(group=rest, retry_after=kept.retry_after)
+                return replace(kept, group=rest)
         return None
 
     async def _try_again(self, subject: str, held: Held, error: Exception) -> Kept | None:
@@ -177,6 +180,7 @@ class Settler:
         return Kept(
             group=tuple(held for held in kept if held.is_order or held in facts),
             retry_after=delay,
+            at_least=min(delay, max(SOONEST, error.retry_after or 0.0)),
         )
 
     async def _refuse(self, held: Held, error: Exception) -> None:

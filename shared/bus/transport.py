@@ -38,7 +38,10 @@ class Packet:
     correlation_id: str | None = None
     reply_to: str | None = None
     mandatory: bool = False
-    """Refuse it where no queue takes it."""
+    """Refuse it where no queue takes it ..."""
+    patient: bool = False
+    """... or, with both, send it again until one does: a stream whose node just died takes nothing
+    for a moment, and a broker confirms what nobody takes."""
     expires: float | None = None
     """Seconds after which nobody wants it any more."""
 

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import Protocol
 
 from shared.contract import Draft, Message
@@ -12,6 +11,8 @@ from shared.runtime.lifecycle import Worker, unless_stopped
 
 LOOK = 1.0
 """Seconds between two looks at what is due; new subjects are noticed within that."""
+AGAIN = 5.0
+"""Seconds after which a signal that nobody took is said again."""
 JITTER = 0.1
 """Share of an interval by which ticks are spread, so that they don't come all at once."""
 
@@ -38,8 +39,10 @@ def ticker(bus: Says, due: Due) -> Worker:
             # While the broker is away a publish waits for it; that must not hold up the end.
             async with unless_stopped(stop):
                 for draft in filter(lambda one: bus.is_ours(one.message), clock.strike(due())):
-                    with suppress(TemporaryError):  # `/readyz` tells it; the next tick repeats it
+                    try:
                         await bus.publish(draft)
+                    except TemporaryError:  # `/readyz` tells it
+                        clock.again(draft)
                 await asyncio.sleep(LOOK)
 
     return run
@@ -50,6 +53,11 @@ class _Clock:
 
     def __init__(self) -> None:
         self._at: dict[tuple[str, str], float] = {}
+
+    def again(self, draft: Draft) -> None:
+        """Have a signal due soon, whatever its interval is."""
+        key = draft.message.type, draft.message.subject
+        self._at[key] = asyncio.get_running_loop().time() + AGAIN
 
     def strike(self, wanted: Iterable[tuple[Draft, float]]) -> list[Draft]:
         """Return those of *wanted* that are due now; what is wanted no more is forgotten."""

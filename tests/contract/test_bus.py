@@ -274,6 +274,24 @@ async def every(bus: Client) -> list[Envelope]:
     return found
 
 
+async def test_a_newcomer_is_a_reason_to_try_a_dependency_again(broker: BrokerUnderTest) -> None:
+    tries: list[int] = []
+
+    async def down(_: str, messages: Sequence[Envelope]) -> Outcome:
+        tries.append(len(messages))
+        if len(tries) < 6:  # its pauses would be 0.5, 1, 2, 4 and 8 seconds
+            raise TemporaryError("git host", "away")
+        return Outcome()
+
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", down):
+        for _ in range(6):
+            await bus.publish(poll(reason="webhook"))
+            await asyncio.sleep(1.05)
+        async with asyncio.timeout(5):
+            while len(tries) < 6:
+                await asyncio.sleep(0.02)
+
+
 async def test_a_window_gathers_until_it_is_quiet(broker: BrokerUnderTest) -> None:
     seen = Seen()
     window = Window(quiet=0.2, max_wait=5, at_once=(UpdateRequested,))
