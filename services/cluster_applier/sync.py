@@ -65,45 +65,22 @@ class Sync:
 
     async def reconcile(self, asked: Asked) -> tuple[Message, ...]:
         """Apply what differs; return what is to be told."""
-        loop = asyncio.get_running_loop()
-        begin, requests = loop.time(), self._target.kube.requests
+        begun = asyncio.get_running_loop().time(), self._target.kube.requests
         inventory = await self._books.known()
-        bundle = await self._bundle(asked)
-        if bundle is None:
-            await self._poll_again("there is none yet")
-            return ()
-        verdict = await self._verdict(bundle, inventory, asked)
-        if verdict is Verdict.STALE:
+        bundle, verdict = await self._judged(asked, inventory)
+        if bundle is None or verdict is Verdict.STALE:
             return ()
         is_new = bundle.header.revision != inventory.revision
-        if asked.person or is_new:
-            self.drifting.drifts.forgive()
-        if asked.person:
-            self._refused.clear()
-        if asked.tick:
-            await self._target.watches.compare(at_most=0.0 if asked.person else FRESH)
-        applying = self._applying(bundle, inventory)
+        await self._look(asked, is_new=is_new)
+        applying, pruning = self._applying(bundle, inventory), self._pruning()
         found, unchanged = await self._apply(bundle, inventory, applying)
-        pruning = self._pruning()
-        inventory = await self._books.known()
-        gone = obsolete(inventory, _ids(found), bundle.header.skipped)
-        kept = self._reason_to_keep(bundle, applying, verdict) if gone else ""
-        if gone and not kept:
-            kept = await self._prune(bundle, applying, pruning, gone)
-        if kept and kept != self._kept:
-            logger.warning("not pruned", sync=bundle.header.sync, reason=kept, objects=len(gone))
-        self._kept = kept
+        kept = await self._pruned(bundle, applying, pruning, found, verdict)
         await self._books.keep(bundle.header, applying, pruning)
         self._end(applying, pruning, _ids(found))
         told, self.drifting.told = self.drifting.told, []
         if is_new or applying.results or pruning.results or asked.person:
             done = self._completed(bundle, applying, pruning, unchanged, kept)
-            spent = {
-                "seconds": loop.time() - begin,
-                "requests": self._target.kube.requests - requests,
-            }
-            SECONDS.observe(spent["seconds"])
-            told.append(done.model_copy(update=spent))
+            told.append(self._with_cost(done, *begun))
         return tuple(told)
 
     def failed(self, reason: str) -> SyncFailed:
@@ -143,6 +120,23 @@ class Sync:
             at_once=self._target.settings.concurrency,
             namespace=self._target.settings.namespace,
         )
+
+    async def _judged(self, asked: Asked, inventory: Inventory) -> tuple[Bundle | None, Verdict]:
+        """Return the bundle that there is, and whether it may be applied."""
+        bundle = await self._bundle(asked)
+        if bundle is None:
+            await self._poll_again("there is none yet")
+            return None, Verdict.STALE
+        return bundle, await self._verdict(bundle, inventory, asked)
+
+    async def _look(self, asked: Asked, *, is_new: bool) -> None:
+        """Begin anew where a person or a new revision decides; compare all where it is time."""
+        if asked.person or is_new:
+            self.drifting.drifts.forgive()
+        if asked.person:
+            self._refused.clear()
+        if asked.tick:
+            await self._target.watches.compare(at_most=0.0 if asked.person else FRESH)
 
     async def _verdict(self, bundle: Bundle, inventory: Inventory, asked: Asked) -> Verdict:
         """Judge a bundle; one in doubt counts once a fresh poll has declared it again."""
@@ -213,6 +207,25 @@ class Sync:
         same = digest == one.entry.digest and str(one.id) not in self.drifting.drifts.pending
         return reason if same else ""
 
+    async def _pruned(
+        self,
+        bundle: Bundle,
+        applying: Applying,
+        pruning: Pruning,
+        found: Placed,
+        verdict: Verdict,
+    ) -> str:
+        """Delete what is declared no more; return why not, if not."""
+        inventory = await self._books.known()
+        gone = obsolete(inventory, _ids(found), bundle.header.skipped)
+        kept = self._reason_to_keep(bundle, applying, verdict) if gone else ""
+        if gone and not kept:
+            kept = await self._prune(bundle, applying, pruning, gone)
+        if kept and kept != self._kept:
+            logger.warning("not pruned", sync=bundle.header.sync, reason=kept, objects=len(gone))
+        self._kept = kept
+        return kept
+
     async def _prune(
         self, bundle: Bundle, applying: Applying, pruning: Pruning, gone: list[tuple[str, Applied]]
     ) -> str:
@@ -262,6 +275,12 @@ class Sync:
             OBJECTS.labels(action).inc(count)
         logger.info("applied", sync=done.sync, revision=done.revision[:12], **done.counts)
         return done
+
+    def _with_cost(self, done: SyncCompleted, begin: float, requests: int) -> SyncCompleted:
+        seconds = asyncio.get_running_loop().time() - begin
+        SECONDS.observe(seconds)
+        cost = {"seconds": seconds, "requests": self._target.kube.requests - requests}
+        return done.model_copy(update=cost)
 
     async def _poll_again(self, why: str) -> None:
         """Ask git-watcher for the bundle of the head."""
