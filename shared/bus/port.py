@@ -91,7 +91,7 @@ class Bus(Protocol):
         """
 
     def replicas(self, service: str) -> AsyncGenerator[ReplicaPresent, None]:
-        """Yield what the replicas of the stage *service* say of themselves, each every second."""
+        """Yield what the replicas of the stage *service* say of themselves, again and again."""
 
     def is_ours(self, message: Message) -> bool:
         """Tell whether this replica is the first choice for *message*; for whom it ticks."""

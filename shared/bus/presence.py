@@ -21,7 +21,7 @@ from shared.runtime.tasks import owned
 
 logger = structlog.get_logger(__name__)
 
-BEAT = 1.0
+BEAT = 2.0
 """Seconds between two announcements."""
 MOMENT = 0.05
 """Seconds in which several subscriptions become one announcement."""

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from shared.contract import PARTITIONS, ReplicaPresent
 
-GONE = 5.0
+GONE = 6.0
 """Seconds of silence after which a replica counts as gone."""
 
 

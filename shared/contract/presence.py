@@ -7,7 +7,7 @@ from shared.contract.message import Announcement
 
 
 class ReplicaPresent(Announcement):
-    """A replica of a stage is there and consumes these partitions; said every second."""
+    """A replica of a stage is there and consumes these partitions; said every two seconds."""
 
     type: ClassVar[str] = "replica.present.v1"
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -90,6 +91,9 @@ async def run(
                 health.source(bus.problems)
                 workers = await opened.enter_async_context(wire(config, bus, health))
                 logger.info("started", workers=sorted(workers))
+                # What is there now stays: collecting garbage need not look through it again.
+                gc.collect()
+                gc.freeze()
             if workers is not None:
                 await lifecycle.supervise(workers, stop=stop, grace=config.shutdown_grace)
     logger.info("stopped")

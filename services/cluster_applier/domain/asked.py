@@ -15,6 +15,8 @@ class Asked:
     person: bool = False
     tick: bool = False
     """Everything is to be compared."""
+    timer: bool = False
+    """The time is up: what was missed of bundles is to be read, too."""
     drifted: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -32,5 +34,6 @@ def asked(messages: Iterable[Message]) -> Asked:
         digest=digest,
         person="person" in reasons,
         tick=bool(reasons & {"tick", "person"}),
+        timer="tick" in reasons,
         drifted=frozenset(drifted),
     )
