@@ -37,7 +37,8 @@ class _Known:
 class InventoryStore:
     """The inventories of one target's syncs."""
 
-    def __init__(self, kube: Kube, namespace: str) -> None:
+    def __init__(self, kube: Kube, namespace: str, *, confirmed: float = CONFIRMED) -> None:
+        self._confirmed = confirmed
         self._kube = kube
         self._namespace = namespace
         self._known: dict[str, _Known] = {}
@@ -81,7 +82,7 @@ class InventoryStore:
         """
         async with self._confirming.setdefault(sync, asyncio.Lock()):
             known = self._known.get(sync)
-            if known is None or _now() - known.at < CONFIRMED:
+            if known is None or _now() - known.at < self._confirmed:
                 return
             answer = await self._kube.get(self._path(sync), accept=METADATA)
             if not answer.ok and answer.status != 404:

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from shared.bus import names
 from shared.bus.letters import Letter, letter
 from shared.bus.outages import Outages
-from shared.bus.port import Handler, NoAnswerError, Window, Worker
+from shared.bus.port import Handler, NoAnswerError, Pace, Window, Worker
 from shared.bus.presence import announcements
 from shared.bus.publisher import Publisher, packet
 from shared.bus.settle import Settler
@@ -40,10 +40,11 @@ SKIPPED = Counter("flux_bus_skipped_total", "Stream records that can't be parsed
 class Client:
     """Implements `shared.bus.port.Bus`."""
 
-    def __init__(self, transport: Transport, source: str, *, prefetch: int) -> None:
+    def __init__(self, transport: Transport, source: str, *, prefetch: int, pace: Pace) -> None:
+        self._pace = pace
         self._transport = transport
         self._publisher = Publisher(transport, source)
-        self._outages = Outages(source.strip("/").partition("/")[0], self._publisher)
+        self._outages = Outages(source.strip("/").partition("/")[0], self._publisher, pace)
         self._prefetch = prefetch
         self._workers: dict[str, PartitionWorker] = {}
         self._asked: dict[str, asyncio.Future[Reply]] = {}
@@ -97,7 +98,13 @@ class Client:
     ) -> Worker:
         """Return the worker of the partitions of *service*."""
         settler = Settler(
-            service, on_group, self._publisher, self._outages, window=window, parallel=parallel
+            service,
+            on_group,
+            self._publisher,
+            self._outages,
+            self._pace,
+            window=window,
+            parallel=parallel,
         )
         worker = PartitionWorker(
             service, self._transport, self._publisher, settler, prefetch=self._prefetch
@@ -183,8 +190,10 @@ class Client:
 
 
 @asynccontextmanager
-async def client(transport: Transport, source: str, *, prefetch: int) -> AsyncIterator[Client]:
+async def client(
+    transport: Transport, source: str, *, prefetch: int, pace: Pace
+) -> AsyncIterator[Client]:
     """Open the bus of one process on a connected *transport*."""
-    bus = Client(transport, source, prefetch=prefetch)
+    bus = Client(transport, source, prefetch=prefetch, pace=pace)
     async with owned(bus.answers(), "replies"):
         yield bus

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from shared.bus.client import Client, client
 from shared.bus.layout import Topology, topology
+from shared.bus.port import Pace
 from shared.bus.transport import ChannelLostError, Packet, Record, UnroutableError
 
 
@@ -32,9 +33,11 @@ class MemoryBroker:
                 self.queues[queue.name] = _Queue()
 
     @asynccontextmanager
-    async def connect(self, source: str, *, prefetch: int = 200) -> AsyncIterator[Client]:
+    async def connect(
+        self, source: str, *, prefetch: int = 200, pace: Pace | None = None
+    ) -> AsyncIterator[Client]:
         """Open the bus as *source*."""
-        async with client(Memory(self), source, prefetch=prefetch) as bus:
+        async with client(Memory(self), source, prefetch=prefetch, pace=pace or Pace()) as bus:
             yield bus
 
     def route(self, packet: Packet) -> bool:

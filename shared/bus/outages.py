@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from shared.bus.port import Pace
 from shared.bus.publisher import Publisher
 from shared.contract import DependencyDown, DependencyUp, Draft
 from shared.runtime.errors import TemporaryError
 
 logger = structlog.get_logger(__name__)
-
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 30.0
 
 
 @dataclass(slots=True)
@@ -26,7 +24,8 @@ class _Outage:
 class Outages:
     """Who is down, which subjects wait for it, and how long each waits before it tries again."""
 
-    def __init__(self, service: str, publisher: Publisher) -> None:
+    def __init__(self, service: str, publisher: Publisher, pace: Pace) -> None:
+        self._pace = pace
         self._service = service
         self._publisher = publisher
         self._outages: dict[str, _Outage] = {}
@@ -42,7 +41,8 @@ class Outages:
         await self.down(error)
         self._outages[error.dependency].subjects.add(subject)
         self._waits_for[subject] = error.dependency
-        delay = min(self._delays.get(subject, FIRST_DELAY / 2) * 2, LONGEST_DELAY)
+        before = self._delays.get(subject)
+        delay = min(2 * before if before else self._pace.first_delay, self._pace.longest_delay)
         self._delays[subject] = delay
         return max(delay, error.retry_after or 0.0)
 

@@ -54,6 +54,18 @@ class Window:
     """A message of these types closes it immediately: somebody waits."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How patient a worker is; seconds."""
+
+    tries: tuple[float, ...] = (0.0, 1.0, 5.0)
+    """Before each try of a message that meets a bug."""
+    first_delay: float = 0.5
+    """Before a dependency that was down is tried again; twice as long each time ..."""
+    longest_delay: float = 30.0
+    """... and at most so long."""
+
+
 class NoAnswerError(FluxError):
     """Nobody answered a question before its deadline."""
 

@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractChannel
 
 from shared.bus import rabbit_channel
 from shared.bus.client import Client, client
+from shared.bus.port import Pace
 from shared.bus.rabbit_channel import Delivery, Subscription
 from shared.bus.rabbit_link import BROKEN, Link
 from shared.bus.rabbit_out import Outbox
@@ -28,7 +29,12 @@ LOST = (*BROKEN, ChannelLostError)
 
 @asynccontextmanager
 async def connect(
-    amqp_url: str, *, source: str, prefetch: int = 200, confirm: float = CONFIRM_TIMEOUT
+    amqp_url: str,
+    *,
+    source: str,
+    prefetch: int = 200,
+    confirm: float = CONFIRM_TIMEOUT,
+    pace: Pace | None = None,
 ) -> AsyncIterator[Client]:
     """Open the bus on the broker at *amqp_url*, as *source* (`/<service>/<replica>`)."""
     async with (
@@ -36,7 +42,7 @@ async def connect(
         Link.open(amqp_url, source, tells=True) as into,
     ):
         rabbit = Rabbit(Outbox(out, confirm=confirm), out, into)
-        async with client(rabbit, source, prefetch=prefetch) as bus:
+        async with client(rabbit, source, prefetch=prefetch, pace=pace or Pace()) as bus:
             yield bus
 
 

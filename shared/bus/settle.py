@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from shared.bus.dead import DeadLetter
 from shared.bus.lane import KEPT, Held, Kept
 from shared.bus.outages import Outages
-from shared.bus.port import Handler, Outcome, Window
+from shared.bus.port import Handler, Outcome, Pace, Window
 from shared.bus.publisher import Publisher
 from shared.bus.transport import ChannelLostError, Delivery
 from shared.contract import (
@@ -36,8 +36,6 @@ from shared.runtime.errors import PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
 
-TRIES = (0.0, 1.0, 5.0)
-"""Seconds before each try of a message that meets a bug."""
 SOONEST = 1.0
 """Seconds before a newcomer is a reason to try a dependency again that was down."""
 PATIENCE = 600.0
@@ -56,11 +54,13 @@ class Settler:
         handler: Handler,
         publisher: Publisher,
         outages: Outages,
+        pace: Pace,
         *,
         window: Window | None,
         parallel: int,
     ) -> None:
         self.window = window
+        self._tries = pace.tries
         self._service = service
         self._handler = handler
         self._publisher = publisher
@@ -145,7 +145,7 @@ class Settler:
         return None
 
     async def _try_again(self, subject: str, held: Held, error: Exception) -> Kept | None:
-        for delay in TRIES[1:]:
+        for delay in self._tries[1:]:
             await asyncio.sleep(delay)
             try:
                 await self._handle(subject, [held])
@@ -195,7 +195,7 @@ class Settler:
                     _sentence(error),
                     trace,
                     queue=held.queue,
-                    tries=1 if isinstance(error, PermanentError) else len(TRIES),
+                    tries=1 if isinstance(error, PermanentError) else len(self._tries),
                     first=held.came.isoformat(),
                 )
             )

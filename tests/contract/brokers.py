@@ -15,6 +15,7 @@ from shared.bus import names, rabbit
 from shared.bus.client import Client
 from shared.bus.layout import topology
 from shared.bus.memory import MemoryBroker
+from shared.bus.port import Pace
 from shared.bus.topology import declare
 from shared.bus.transport import Packet
 
@@ -22,7 +23,9 @@ SYNCS = [("default", "apps")]
 
 
 class BrokerUnderTest(Protocol):
-    def connect(self, source: str) -> AbstractAsyncContextManager[Client]: ...
+    def connect(
+        self, source: str, *, pace: Pace | None = None
+    ) -> AbstractAsyncContextManager[Client]: ...
 
     async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None: ...
 
@@ -37,8 +40,10 @@ class Memory:
     def __init__(self) -> None:
         self._broker = MemoryBroker(SYNCS)
 
-    def connect(self, source: str) -> AbstractAsyncContextManager[Client]:
-        return self._broker.connect(source)
+    def connect(
+        self, source: str, *, pace: Pace | None = None
+    ) -> AbstractAsyncContextManager[Client]:
+        return self._broker.connect(source, pace=pace)
 
     async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None:
         self._broker.route(Packet(exchange=exchange, key=key, id="x", headers=headers, body=body))
@@ -64,8 +69,10 @@ class Rabbit:
         self._amqp_url = amqp_url
         self._management_url = management_url
 
-    def connect(self, source: str) -> AbstractAsyncContextManager[Client]:
-        return rabbit.connect(self._amqp_url, source=source)
+    def connect(
+        self, source: str, *, pace: Pace | None = None
+    ) -> AbstractAsyncContextManager[Client]:
+        return rabbit.connect(self._amqp_url, source=source, pace=pace)
 
     async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None:
         async with await aio_pika.connect(self._amqp_url) as connection:

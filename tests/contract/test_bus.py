@@ -9,7 +9,7 @@ import pytest
 from shared.bus import names
 from shared.bus.client import Client
 from shared.bus.letters import Letter
-from shared.bus.port import Handler, NoAnswerError, Outcome, Window
+from shared.bus.port import Handler, NoAnswerError, Outcome, Pace, Window
 from shared.contract import (
     PARTITIONS,
     Draft,
@@ -201,16 +201,15 @@ async def test_one_bad_message_of_a_group_spoils_only_itself(broker: BrokerUnder
 
 
 async def test_a_bug_is_tried_again_and_then_buried_with_its_trace(
-    broker: BrokerUnderTest, monkeypatch: pytest.MonkeyPatch
+    broker: BrokerUnderTest,
 ) -> None:
-    monkeypatch.setattr("shared.bus.settle.TRIES", (0.0, 0.01, 0.02))
-    tries = []
+    pace, tries = Pace(tries=(0.0, 0.01, 0.02)), []
 
     async def handler(*_: object) -> Outcome:
         tries.append(1)
         raise ZeroDivisionError("oops")
 
-    async with broker.connect("/test") as bus, working(bus, "git-watcher", handler):
+    async with broker.connect("/test", pace=pace) as bus, working(bus, "git-watcher", handler):
         await bus.publish(poll())
         (letter,) = await broker.wait_dead(1)
 
@@ -238,9 +237,8 @@ async def test_garbage_is_buried_at_once_and_the_rest_goes_on(
 
 
 async def test_a_dependency_that_is_down_is_told_once_and_the_work_resumes(
-    broker: BrokerUnderTest, monkeypatch: pytest.MonkeyPatch
+    broker: BrokerUnderTest,
 ) -> None:
-    monkeypatch.setattr("shared.bus.outages.FIRST_DELAY", 0.02)
     down, seen = [True], Seen()
     log = []
 
@@ -250,7 +248,7 @@ async def test_a_dependency_that_is_down_is_told_once_and_the_work_resumes(
             raise TemporaryError("git host git.example.com", "connection refused")
         return await seen(subject, messages)
 
-    async with broker.connect("/git-watcher/1") as bus:
+    async with broker.connect("/git-watcher/1", pace=Pace(first_delay=0.02)) as bus:
         async with working(bus, "git-watcher", handler):
             await bus.publish(poll(reason="kept"))
             (message,) = await seen.wait_messages(1)

@@ -165,14 +165,13 @@ async def test_an_inventory_that_is_too_large_is_told_with_the_remedy(tmp_path: 
 
 
 async def test_who_finds_that_another_applier_wrote_stops_before_the_next_object(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("services.cluster_applier.inventory_store.CONFIRMED", 0.0)
     api, at = FakeApi(), "/api/v1/namespaces/flux-system/configmaps/flux-inventory-apps"
     data = Inventory(sync="apps").encoded()
     api.on("GET", at, (200, {"metadata": {"resourceVersion": "1"}, "data": dict(data)}))
     async with serving(api, tmp_path) as kube:
-        store = InventoryStore(kube, "flux-system")
+        store = InventoryStore(kube, "flux-system", confirmed=0.0)
         await store.load("apps")
         await store.confirm("apps")
         api.on("GET", at, (200, {"metadata": {"resourceVersion": "2"}}))
