@@ -107,7 +107,12 @@ class Client:
             parallel=parallel,
         )
         worker = PartitionWorker(
-            service, self._transport, self._publisher, settler, prefetch=self._prefetch
+            service,
+            self._transport,
+            self._publisher,
+            settler,
+            prefetch=self._prefetch,
+            beat=self._pace.beat,
         )
         self._workers[service] = worker
         return worker.run

@@ -21,8 +21,6 @@ from shared.runtime.tasks import owned
 
 logger = structlog.get_logger(__name__)
 
-BEAT = 2.0
-"""Seconds between two announcements."""
 MOMENT = 0.05
 """Seconds in which several subscriptions become one announcement."""
 PARTING = 1.0
@@ -53,7 +51,10 @@ class Presence:
         transport: Transport,
         publisher: Publisher,
         let_go: Callable[[int], None],
+        *,
+        beat: float,
     ) -> None:
+        self._beat = beat
         self._service = service
         self._transport = transport
         self._publisher = publisher
@@ -95,7 +96,7 @@ class Presence:
             await self._say()
             self._look()
             with suppress(TimeoutError):
-                async with asyncio.timeout(BEAT):
+                async with asyncio.timeout(self._beat):
                     await self._news.wait()
             await asyncio.sleep(MOMENT)
 

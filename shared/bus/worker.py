@@ -40,8 +40,9 @@ class PartitionWorker:
         settler: Settler,
         *,
         prefetch: int,
+        beat: float,
     ) -> None:
-        self.presence = Presence(service, transport, publisher, self._let_go)
+        self.presence = Presence(service, transport, publisher, self._let_go, beat=beat)
         self._service = service
         self._transport = transport
         self._settler = settler

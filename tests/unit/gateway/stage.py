@@ -23,7 +23,7 @@ from services.gateway.stream import Listeners
 from shared.bus.client import Client
 from shared.bus.memory import MemoryBroker
 from shared.bus.names import LOG
-from shared.bus.port import Outcome
+from shared.bus.port import Outcome, Pace
 from shared.config.model import Config
 from shared.contract import (
     Change,
@@ -51,6 +51,7 @@ from shared.contract import (
     WorkloadResult,
 )
 
+BRISK = Pace(beat=0.1)
 STAGES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier")
 REPOSITORY = "git.example.com/shop/config#main"
 URL = "https://git.example.com/shop/config.git"
@@ -242,7 +243,7 @@ async def a_stage(
     settings = Settings.of(config(syncs, **gateway))
     broker, stages, stop = MemoryBroker([("default", "apps")]), Stages(answers), asyncio.Event()
     async with AsyncExitStack() as stack:
-        bus = await stack.enter_async_context(broker.connect("/gateway/test"))
+        bus = await stack.enter_async_context(broker.connect("/gateway/test", pace=BRISK))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         view, listeners = View(settings.target, settings.syncs), Listeners()
         asking = Asking(post(bus), say=deadline, answer=deadline)

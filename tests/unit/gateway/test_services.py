@@ -17,6 +17,7 @@ from shared.contract import (
 )
 from tests.unit.gateway.stage import (
     APPS,
+    BRISK,
     CART,
     OLD,
     PAST,
@@ -181,10 +182,10 @@ async def test_a_stage_of_which_no_replica_is_heard_is_named_until_one_is() -> N
     async with a_stage(alive=["git-watcher", "registry-scanner", "repo-writer"]) as stage:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(Attendance(stage.bus, stage.view, gone=1.5).run(stop))
+            group.create_task(Attendance(stage.bus, stage.view, gone=1.0).run(stop))
             assert await down(stage) == {}
             await wait_down(stage, {"cluster-applier": "no replica of it is running"})
-            async with stage.broker.connect("/cluster-applier/1") as bus:
+            async with stage.broker.connect("/cluster-applier/1", pace=BRISK) as bus:
                 group.create_task(bus.worker("cluster-applier", Stages(willing))(stop))
                 await wait_down(stage, {})
             stop.set()
