@@ -29,7 +29,7 @@ faults: setup controlplane ## Make processes fail while images are pushed (LONG=
 	@FAULTS_CRASHES=$(if $(LONG),1000,20) FAULTS_REPORT=$(LONG) $(PY) -m pytest -s tests/faults $(ARGS)
 
 check: lint ## Lint, unit tests and the contract in memory: the daily loop
-	@$(PY) -m pytest -q tests/unit tests/contract -m "not rabbit and not cluster" -p no:cacheprovider
+	@$(PY) -m pytest -q -n 4 tests/unit tests/contract -m "not rabbit and not cluster" -p no:cacheprovider
 
 lint: setup ## ruff, mypy strict, import-linter
 	@$(PY) -m ruff check .

@@ -64,6 +64,8 @@ class Pace:
     """Before a dependency that was down is tried again; twice as long each time ..."""
     longest_delay: float = 30.0
     """... and at most so long."""
+    soonest: float = 1.0
+    """Before a newcomer is a reason to try it again."""
     beat: float = 2.0
     """Between two announcements to the other replicas."""
 

@@ -36,8 +36,6 @@ from shared.runtime.errors import PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
 
-SOONEST = 1.0
-"""Seconds before a newcomer is a reason to try a dependency again that was down."""
 PATIENCE = 600.0
 """Seconds an order waits for a dependency."""
 
@@ -61,6 +59,7 @@ class Settler:
     ) -> None:
         self.window = window
         self._tries = pace.tries
+        self._soonest = pace.soonest
         self._service = service
         self._handler = handler
         self._publisher = publisher
@@ -180,7 +179,7 @@ class Settler:
         return Kept(
             group=tuple(held for held in kept if held.is_order or held in facts),
             retry_after=delay,
-            at_least=min(delay, max(SOONEST, error.retry_after or 0.0)),
+            at_least=min(delay, max(self._soonest, error.retry_after or 0.0)),
         )
 
     async def _refuse(self, held: Held, error: Exception) -> None:

@@ -281,10 +281,13 @@ async def test_a_newcomer_is_a_reason_to_try_a_dependency_again(broker: BrokerUn
             raise TemporaryError("git host", "away")
         return Outcome()
 
-    async with broker.connect("/test") as bus, working(bus, "git-watcher", down):
+    async with (
+        broker.connect("/test", pace=Pace(soonest=0.1)) as bus,
+        working(bus, "git-watcher", down),
+    ):
         for _ in range(6):
             await bus.publish(poll(reason="webhook"))
-            await asyncio.sleep(1.05)
+            await asyncio.sleep(0.2)
         async with asyncio.timeout(5):
             while len(tries) < 6:
                 await asyncio.sleep(0.02)
