@@ -115,12 +115,18 @@ class FakeBus:
     def bundles(self) -> list[Bundle]:
         return [one for one in self.said if isinstance(one, Bundle)]
 
-    def order(self) -> list[str]:
-        """Return what was said, in one word each."""
+    def order(self, sync: str | None = None) -> list[str]:
+        """Return what was said, of one sync or of all, in one word each."""
         return [
             one.message.type.removesuffix(".v1") if isinstance(one, Draft) else "bundle"
             for one in self.said
+            if sync is None or _sync(one) == sync
         ]
 
     def forget(self) -> None:
         self.said.clear()
+
+
+def _sync(said: Draft | Bundle) -> str | None:
+    about = said.header if isinstance(said, Bundle) else said.message
+    return getattr(about, "sync", None)

@@ -216,12 +216,16 @@ async def test_syncs_of_one_repository_share_a_fetch_and_nothing_else() -> None:
     await stage.handle()
 
     assert stage.mirror.fetches == 1
-    assert stage.bus.order() == [*["bundle", "state.declared"] * 2, "revision.observed"]
-    one, two = stage.bus.messages(StateDeclared)
+    # Syncs are declared side by side: what is promised is the order of each, and the news last.
+    for name in ("one", "two"):
+        assert stage.bus.order(name) == ["bundle", "state.declared"]
+    assert (len(stage.bus.order()), stage.bus.order()[-1]) == (5, "revision.observed")
+    one, two = sorted(stage.bus.messages(StateDeclared), key=lambda state: state.sync)
     assert (one.objects, one.problems) == (1, ())
     assert two.objects == 1
     assert [(problem.file, problem.line) for problem in two.problems] == [("two/b.yaml", 1)]
-    assert [bundle.header.problems for bundle in stage.bus.bundles()] == [0, 1]
+    problems = {bundle.header.sync: bundle.header.problems for bundle in stage.bus.bundles()}
+    assert problems == {"one": 0, "two": 1}
 
 
 async def test_a_path_that_is_not_there_is_a_problem_of_its_sync() -> None:
