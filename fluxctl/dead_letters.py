@@ -22,7 +22,7 @@ def dead_letters(client: Client, args: Namespace) -> None:
         found = _found(client, args)
         _print(found, args)
         return
-    if not args.id and not any(_given(args)) and not args.all:
+    if not args.id and not _filters(args) and not args.all:
         raise CommandError(f"name letters by their ids or by filters to {args.action}, or --all")
     done = [one for query in _queries(args) for one in _act(client, args, query)]
     _print(done, args, whole=False)
@@ -44,10 +44,12 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def _queries(args: Namespace) -> Iterable[Mapping[str, str]]:
-    filters = {name: value for name in _FILTERS if (value := getattr(args, name))}
-    if not args.id:
-        return [filters]
-    return [{**filters, "id": one} for one in args.id]
+    filters = _filters(args)
+    return [{**filters, "id": one} for one in args.id] or [filters]
+
+
+def _filters(args: Namespace) -> Mapping[str, str]:
+    return {name: value for name in _FILTERS if (value := getattr(args, name))}
 
 
 def _found(client: Client, args: Namespace) -> list[Mapping[str, Any]]:
@@ -87,7 +89,3 @@ def _letter(one: Mapping[str, Any]) -> str:
     data = json.dumps(one["data"], indent=2, ensure_ascii=False)
     trace = ["trace:", *(f"  {line}" for line in one["trace"].splitlines())]
     return "\n".join([*lines, f"data ({one['size']} bytes):", data, *trace, ""])
-
-
-def _given(args: Namespace) -> list[str]:
-    return [getattr(args, name) or "" for name in _FILTERS]

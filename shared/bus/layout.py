@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 from shared.bus import names
 from shared.contract import PARTITIONS
-from shared.contract.registry import MESSAGES
-
-STAGES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier")
-"""The services that work by partition."""
+from shared.contract.registry import MESSAGES, STAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
