@@ -17,7 +17,7 @@ SYNCS = 100
 
 
 async def measure() -> list[Row]:
-    """Measure from the start of the services to the last of 100 syncs applied."""
+    """Measure from the push to the last of 100 syncs applied."""
     ours, floors = [], []
     with TemporaryDirectory(prefix="flux-bench-") as directory:
         async with everything(Path(directory) / "place", "real", say=to_stderr) as place:
