@@ -91,6 +91,7 @@ def _addresses(it: Everything, repository: Repository, directory: Path) -> dict[
         "git_ssh_base": it.git.ssh_url,
         "git_root": it.git.root,  # every bare repository below it is served at once
         "registry": it.registry.host,
+        "registry_how": it.registry.how,
         "registry_auth": it.registry_auth.host,
         "registry_auth_username": it.registry_username,
         "registry_auth_password": it.registry_password,

@@ -17,7 +17,8 @@ from sandbox.cluster import Cluster, Kind
 from sandbox.git_server import GitServer, git_server
 from sandbox.oci_registry import OciRegistry, oci_registry
 from sandbox.progress import Say, to_stderr
-from sandbox.registry import Registry, docker_registry
+from sandbox.registry import Registry
+from sandbox.registry import registry as a_registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,9 @@ async def everything(
             async with asyncio.TaskGroup() as group:
                 broker = group.create_task(enter(rabbitmq(directory / "broker", say=say)))
                 git = group.create_task(enter(git_server(directory / "git", say=say)))
-                registry = group.create_task(
-                    enter(docker_registry(directory / "registry", say=say))
-                )
+                registry = group.create_task(enter(a_registry(directory / "registry", say=say)))
                 guarded = group.create_task(
-                    enter(docker_registry(directory / "registry-auth", login, say=say))
+                    enter(a_registry(directory / "registry-auth", login, say=say))
                 )
                 own = group.create_task(enter(oci_registry()))
                 kube = group.create_task(

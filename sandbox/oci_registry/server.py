@@ -45,7 +45,26 @@ class OciRegistry:
     content: Content = field(default_factory=Content)
     door: Door | None = None
     asked: list[Asked] = field(default_factory=list)
+    how: str = "our own registry"
     _planned: list[_Planned] = field(default_factory=list)
+    _runner: web.AppRunner | None = None
+
+    async def stop(self) -> None:
+        """End it; what was pushed stays."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def start(self) -> None:
+        """Start it: on the port that it had, else on a free one of loopback."""
+        server = _Server(self)
+        app = web.Application(middlewares=[server.note, server.guard], client_max_size=0)
+        app.add_routes(server.routes())
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", int(self.host.rpartition(":")[2] or 0)).start()
+        address, port = self._runner.addresses[0][:2]
+        self.host = f"{address}:{port}"
 
     @property
     def url(self) -> str:
@@ -84,18 +103,11 @@ class OciRegistry:
 async def oci_registry(*, door: Door | None = None) -> AsyncIterator[OciRegistry]:
     """Run a registry on a free port of loopback for the length of the block."""
     registry = OciRegistry(host="", door=door)
-    server = _Server(registry)
-    app = web.Application(middlewares=[server.note, server.guard], client_max_size=0)
-    app.add_routes(server.routes())
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        address, port = runner.addresses[0][:2]
-        registry.host = f"{address}:{port}"
+        await registry.start()
         yield registry
     finally:
-        await runner.cleanup()
+        await registry.stop()
 
 
 class _Server:
