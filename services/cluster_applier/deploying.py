@@ -1,0 +1,113 @@
+"""Brings what a sync declares onto its cluster: where it belongs, what differs, new kinds last."""
+
+from dataclasses import replace
+
+from services.cluster_applier import placing
+from services.cluster_applier.apply import Applying, Asking
+from services.cluster_applier.books import Books
+from services.cluster_applier.domain.inventory import Inventory
+from services.cluster_applier.domain.plan import Plan, Wanted, plan
+from services.cluster_applier.domain.pruning import is_flux_own
+from services.cluster_applier.drifting import Drifting
+from services.cluster_applier.look import Look
+from services.cluster_applier.placing import Placed
+from services.cluster_applier.target import Target
+from shared.bundle.format import Bundle
+
+
+class Deploying:
+    """Applies for one sync."""
+
+    def __init__(self, sync: str, target: Target, books: Books, drifting: Drifting) -> None:
+        self._sync = sync
+        self._target = target
+        self._books = books
+        self._drifting = drifting
+        self._refused: dict[str, tuple[str, str]] = {}
+        """By object id: digest and reason of what the API server will never take."""
+        self._placed: tuple[tuple[str, int], Placed] | None = None
+
+    def forgive(self) -> None:
+        """Try what was refused for ever once more."""
+        self._refused.clear()
+
+    def round(self, bundle: Bundle, inventory: Inventory) -> Applying:
+        """Return a round of changes that begins now."""
+
+        async def still_ours() -> None:
+            await self._target.inventories.confirm(self._sync)
+
+        async def gives(name: str, owner: str) -> bool:
+            return not await self._target.siblings.declares(owner, name, bundle.header)
+
+        answered = self._drifting.answered
+        return Applying(
+            self._sync,
+            self._target.kube,
+            self._target.ledger,
+            bundle,
+            inventory.objects,
+            asking=Asking(answered=answered, still_ours=still_ours, gives=gives),
+            carried=self._books.carried,
+        )
+
+    async def deploy(self, look: Look, inventory: Inventory) -> None:
+        """Apply what differs; what was done is remembered whatever ends us."""
+        look.placed = await self._place(look.bundle)
+        self._drifting.at_once = look.applying.correct
+        try:
+            await self._apply(look, inventory)
+            if look.placed.unknown:
+                await self._apply_late(look, inventory)
+        except BaseException:
+            self._books.remember(look.applying)
+            raise
+        finally:
+            self._drifting.at_once = lambda _: False
+        self._refused |= look.applying.refused
+
+    async def _apply(self, look: Look, inventory: Inventory) -> None:
+        todo = await self._announced(look.placed, inventory, look.applying)
+        look.unchanged = todo.unchanged
+        at_once = self._target.settings.concurrency
+        await look.applying.apply(todo.apply, at_once, unchanged=look.placed.known)
+
+    async def _apply_late(self, look: Look, inventory: Inventory) -> None:
+        """Apply objects of kinds that were defined a moment ago."""
+        discovery = self._target.discovery
+        late = await placing.placed_late(look.bundle, look.placed.unknown, discovery)
+        todo = await self._announced(late, inventory, look.applying)
+        await look.applying.apply(todo.apply, self._target.settings.concurrency)
+        look.applying.refuse_unknown(late.unknown)
+        look.placed = look.placed.joined(late)
+
+    async def _announced(self, placed: Placed, inventory: Inventory, applying: Applying) -> Plan:
+        """Return what is to be applied; it is watched, and in the inventory before."""
+        self._target.watches.ensure(set(placed.resources))
+        todo = self._todo(placed, inventory, applying)
+        await self._books.announce(todo)
+        return todo
+
+    async def _place(self, bundle: Bundle) -> Placed:
+        discovery = self._target.discovery
+        key = bundle.digest, discovery.generation
+        if self._placed is None or self._placed[0] != key or self._placed[1].unknown:
+            found = await placing.placed(bundle, discovery)
+            self._placed = (bundle.digest, discovery.generation), found
+        return self._placed[1]
+
+    def _todo(self, placed: Placed, inventory: Inventory, applying: Applying) -> Plan:
+        """Return what to apply, without what is Flux's own or was refused for ever."""
+        todo = plan(placed.known, inventory, self._drifting.drifts.pending.keys())
+        reasons = {str(one.id): self._reason_to_hold(one) for one in todo.apply}
+        for one in todo.apply:
+            if reasons[str(one.id)]:
+                applying.hold(one, "failed", reasons[str(one.id)])
+        return replace(todo, apply=tuple(one for one in todo.apply if not reasons[str(one.id)]))
+
+    def _reason_to_hold(self, one: Wanted) -> str:
+        if one.id.kind == "ConfigMap" and is_flux_own(one.id, self._target.settings.namespace):
+            return "Flux keeps an inventory under this name; rename it"
+        digest, reason = self._refused.get(str(one.id), ("", ""))
+        same = digest == one.entry.digest and str(one.id) not in self._drifting.drifts.pending
+        return reason if same else ""

@@ -1,0 +1,77 @@
+"""What a sync declares no more: whether it may go now, and its end."""
+
+import structlog
+
+from services.cluster_applier.books import Books
+from services.cluster_applier.domain.fence import Verdict
+from services.cluster_applier.domain.inventory import Applied
+from services.cluster_applier.domain.plan import obsolete, reason_to_keep
+from services.cluster_applier.look import Look
+from services.cluster_applier.prune import Pruning
+from services.cluster_applier.settings import SyncSettings
+from services.cluster_applier.target import Target
+from shared.bus.port import Bus
+from shared.contract import Draft, SyncRequested
+
+logger = structlog.get_logger(__name__)
+
+
+class Retiring:
+    """Prunes for one sync."""
+
+    def __init__(self, settings: SyncSettings, target: Target, books: Books, bus: Bus) -> None:
+        self._settings = settings
+        self._target = target
+        self._books = books
+        self._bus = bus
+        self._kept = ""
+        """Why nothing was pruned, as it was logged last."""
+
+    def round(self) -> Pruning:
+        """Return a round of deletions that begins now."""
+        return Pruning(
+            self._target.kube,
+            self._target.discovery,
+            self._target.ledger,
+            at_once=self._target.settings.concurrency,
+            namespace=self._target.settings.namespace,
+        )
+
+    async def retire(self, look: Look) -> None:
+        """Delete what is declared no more; note why not, if not."""
+        inventory = await self._books.known()
+        gone = obsolete(inventory, look.declared, look.header.skipped)
+        look.kept = self._reason_to_keep(look) if gone else ""
+        if gone and not look.kept:
+            look.kept = await self._prune(look, gone)
+        if look.kept and look.kept != self._kept:
+            reason, count = look.kept, len(gone)
+            logger.warning("not pruned", sync=look.header.sync, reason=reason, objects=count)
+        self._kept = look.kept
+
+    async def _prune(self, look: Look, gone: list[tuple[str, Applied]]) -> str:
+        """Delete what is *gone* from git; return why not, if not."""
+        pruning, siblings = look.pruning, self._target.siblings
+        moved, late = await siblings.wanting(look.header, [name for name, _ in gone])
+        if late:
+            pruning.unfinished = True
+            return f"the sync {late} was not read at this revision yet; objects may move there"
+        try:
+            await self._target.inventories.confirm(self._settings.name)
+            pruning.give(moved)
+            await pruning.delete((name, one) for name, one in gone if name not in moved)
+        except BaseException:
+            self._books.remember(look.applying, pruning)
+            raise
+        for sync in set(moved.values()):
+            await self._bus.publish(Draft(message=SyncRequested(sync=sync, reason="again")))
+        return ""
+
+    def _reason_to_keep(self, look: Look) -> str:
+        return reason_to_keep(
+            prune=self._settings.prune,
+            problems=look.header.problems,
+            failed=look.applying.failed,
+            certain=look.verdict is Verdict.GO,
+            declared=len(look.header.index),
+        )
