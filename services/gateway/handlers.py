@@ -61,7 +61,12 @@ class Handlers:
         identity, now = uuid7(), asyncio.get_running_loop().time()
         job = self._view.jobs.give(identity, orders=len(parts), spec=request.sent, now=now)
         orders = (
-            UpdateRequested(repository=repository, spec=spec, cause=request.cause)
+            UpdateRequested(
+                repository=repository,
+                syncs=self._settings.syncs[repository],
+                spec=spec,
+                cause=request.cause,
+            )
             for repository, spec in parts.items()
         )
         await self._asking.say(*(Draft(message=order, correlationid=job.id) for order in orders))
@@ -159,7 +164,10 @@ class Handlers:
         return told
 
     async def _plan(self, request: Request, parts: Mapping[str, Spec]) -> str:
-        questions = [PlanQuestion(repository=name, spec=spec) for name, spec in parts.items()]
+        questions = [
+            PlanQuestion(repository=name, syncs=self._settings.syncs[name], spec=spec)
+            for name, spec in parts.items()
+        ]
         plans = await self._plans(questions)
         job = self._view.jobs.give(uuid7(), orders=len(parts), spec=request.sent)
         job.result = {}

@@ -47,7 +47,7 @@ async def plan(
     # In threads: of all workloads and all their tags, that is a second for 10,000 of them.
     found = await asyncio.to_thread(candidates, spec, state)
     needed = await asyncio.to_thread(images_needed, spec, found)
-    return await asyncio.to_thread(plan_release, spec, found, await registry.tags(needed))
+    return await asyncio.to_thread(plan_release, spec, found, state, await registry.tags(needed))
 
 
 class Batch:
@@ -87,8 +87,9 @@ class Batch:
 
     async def add_found(self, found: Sequence[tuple[Envelope, ImagesFound]]) -> None:
         """Write all updates that are still wanted as one commit."""
-        state = await self._repo.state(self.tip)
-        verdicts = plan_automated((one for _, one in found), state)
+        syncs = {one.sync for _, one in found}
+        states = {sync: await self._repo.state(self.tip, [sync]) for sync in syncs}
+        verdicts = plan_automated((one for _, one in found), states)
         causes = {id(one): envelope for envelope, one in found}
         done = [one for one, reason in verdicts.left_out if reason == DONE]
         await self._tell_again(done, found[0][0])
@@ -99,19 +100,15 @@ class Batch:
         if self._unwritable:
             written = wanted.without(dict.fromkeys(wanted.edits, self._unwritable))
         else:
-            written = await self._commit(
-                wanted, state, kind="auto", envelope=found[0][0], cause=Cause()
-            )
-        left_out = {id(one) for one, _ in verdicts.left_out}
-        for envelope, one in found:
-            result = written.result.get(one.workload)
-            if result is not None and result.status == "failed" and id(one) not in left_out:
-                self._reject(one, f"unwritable: {result.error}", envelope)
+            written = await self._commit(wanted, kind="auto", envelope=found[0][0], cause=Cause())
+        for one, spot in verdicts.spots:
+            if spot in written.failures:
+                self._reject(one, f"unwritable: {written.failures[spot]}", causes[id(one)])
 
     async def _carry_out(self, envelope: Envelope, order: UpdateRequested) -> None:
         if self._unwritable:
             raise PermanentError(self._unwritable)
-        state = await self._repo.state(self.tip)
+        state = await self._repo.state(self.tip, order.syncs)
         wanted = await plan(order.spec, state, self._registry)
         is_policy = isinstance(order.spec, PolicySpec)
         if not wanted.edits and not is_policy:
@@ -119,7 +116,6 @@ class Batch:
         before = self.tip
         done = await self._commit(
             wanted,
-            state,
             kind="policy" if is_policy else "release",
             envelope=envelope,
             cause=order.cause,
@@ -133,7 +129,6 @@ class Batch:
     async def _commit(
         self,
         wanted: Plan,
-        state: State,
         *,
         kind: str,
         envelope: Envelope,
@@ -141,7 +136,7 @@ class Batch:
         order: UpdateRequested | None = None,
     ) -> Plan:
         """Commit what of *wanted* can be edited; return the plan with what could not."""
-        files, failures = await edited(self._repo, self.tip, wanted.edits, state)
+        files, failures = await edited(self._repo, self.tip, wanted.edits)
         wanted = wanted.without(failures)
         if not files:
             return wanted

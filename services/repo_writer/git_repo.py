@@ -1,14 +1,14 @@
 """A branch behind `ports.Repo`, on the mirror that git-watcher uses as well."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from services.repo_writer.domain.state import State, Workload
+from services.repo_writer.domain.reading import File, read
+from services.repo_writer.domain.state import State
 from services.repo_writer.settings import Place, Repository
 from shared.git.identity import host
 from shared.git.mirror import Mirror
-from shared.manifests import Container, Policies, containers, load
 from shared.manifests.files import manifests
 from shared.runtime.errors import PermanentError
 
@@ -19,7 +19,6 @@ SLICE = 50
 
 Key = tuple[str, str, str]
 """Path, blob and default namespace."""
-Parsed = tuple[Workload, ...]
 
 
 class GitRepo:
@@ -32,27 +31,23 @@ class GitRepo:
         self._mirror = mirror
         self._git = repository.git
         self._places = repository.places
-        self._parsed: dict[Key, Parsed] = {}
-        self._state: tuple[str, State] = ("", {})
+        self._parsed: dict[Key, File] = {}
+        self._keys: dict[str, list[Key]] = {}
+        self._revision = ""
+        self._states: dict[frozenset[str], State] = {}
 
     async def fetch(self) -> str:
         """Return the head of the branch, as the host has it now."""
         return await self._mirror.fetch()
 
-    async def state(self, revision: str) -> State:
-        """Return what *revision* declares; each blob is parsed once."""
-        if self._state[0] == revision:
-            return self._state[1]
-        found: dict[Key, Parsed] = {}
-        for place in self._places:
-            keys = await self._keys(revision, place)
-            new = await asyncio.to_thread(_unknown, keys, self._parsed)
-            for start in range(0, len(new), SLICE):
-                await self._parse(new[start : start + SLICE])
-            await asyncio.to_thread(_take, keys, self._parsed, found)
-        self._parsed = found
-        self._state = (revision, await asyncio.to_thread(_state, found))
-        return self._state[1]
+    async def state(self, revision: str, syncs: Collection[str] = ()) -> State:
+        """Return what *syncs* (or all) declare at *revision*; each blob is parsed once."""
+        if self._revision != revision:
+            await self._read(revision)
+        wanted = frozenset(syncs)
+        if wanted not in self._states:
+            self._states[wanted] = await asyncio.to_thread(self._put_together, wanted)
+        return self._states[wanted]
 
     async def text(self, revision: str, file: str) -> bytes:
         """Return a file as it is at *revision*."""
@@ -75,7 +70,17 @@ class GitRepo:
         )
         return [(commit.revision, parent, commit.message) for commit, parent in recent]
 
-    async def _keys(self, revision: str, place: Place) -> list[Key]:
+    async def _read(self, revision: str) -> None:
+        keys = {place.sync: await self._keys_of(revision, place) for place in self._places}
+        known = await asyncio.to_thread(_known, keys.values(), self._parsed)
+        new = [key for key, file in known.items() if file is None]
+        read = {key: file for key, file in known.items() if file is not None}
+        for start in range(0, len(new), SLICE):
+            read |= await self._parse(new[start : start + SLICE])
+        self._parsed, self._keys, self._states = read, keys, {}
+        self._revision = revision
+
+    async def _keys_of(self, revision: str, place: Place) -> list[Key]:
         namespace, files = place.default_namespace, []
         for path in place.paths or ("",):
             with suppress(PermanentError):  # a path that is not there spoils only itself
@@ -84,56 +89,33 @@ class GitRepo:
             lambda: [(path, blob, namespace) for path, blob in manifests(files)]
         )
 
-    async def _parse(self, keys: Sequence[Key]) -> None:
+    async def _parse(self, keys: Sequence[Key]) -> dict[Key, File]:
         data = await self._mirror.blobs([blob for _, blob, _ in keys])
-        parsed = await asyncio.to_thread(_parsed, keys, data)
-        self._parsed.update(zip(keys, parsed, strict=True))
+        return await asyncio.to_thread(_parsed, keys, data)
+
+    def _put_together(self, syncs: frozenset[str]) -> State:
+        keys = {
+            key: None
+            for sync, some in self._keys.items()
+            if not syncs or sync in syncs
+            for key in some
+        }
+        files = [self._parsed[key] for key in keys]
+        return State.of(
+            (one for file in files for one in file.workloads),
+            (one for file in files for one in file.unread),
+        )
 
 
-def _parsed(keys: Iterable[Key], data: Iterable[bytes]) -> list[Parsed]:
-    return [
-        tuple(_workloads(path, text, namespace))
-        for (path, _, namespace), text in zip(keys, data, strict=True)
-    ]
+def _parsed(keys: Iterable[Key], data: Iterable[bytes]) -> dict[Key, File]:
+    return {
+        (path, blob, namespace): read(path, text, namespace)
+        for (path, blob, namespace), text in zip(keys, data, strict=True)
+    }
 
 
 # What goes through all files runs in threads: some milliseconds for 10,000 of them.
 
 
-def _unknown(keys: Iterable[Key], known: Mapping[Key, Parsed]) -> list[Key]:
-    return [key for key in keys if key not in known]
-
-
-def _take(keys: Iterable[Key], known: Mapping[Key, Parsed], into: dict[Key, Parsed]) -> None:
-    into.update((key, known[key]) for key in keys)
-
-
-def _state(found: Mapping[Key, Parsed]) -> State:
-    state: dict[str, Workload] = {}
-    for workloads in found.values():
-        for workload in workloads:
-            state.setdefault(str(workload.id), workload)
-    return state
-
-
-def _workloads(path: str, text: bytes, namespace: str) -> Iterable[Workload]:
-    if b"image" not in text:  # most files of most repositories, and reading YAML is slow
-        return
-    for declared in load(text, file=path, default_namespace=namespace).objects:
-        found = containers(declared.object)
-        if found:
-            yield Workload(
-                id=declared.workload_id,
-                file=path,
-                default_namespace=namespace,
-                containers=_images(found),
-                policies=Policies.of(declared.object),
-            )
-
-
-def _images(found: Iterable[Container]) -> Mapping[str, str]:
-    """Return the images by container; of two with one name the first counts, as for an edit."""
-    images: dict[str, str] = {}
-    for container in found:
-        images.setdefault(container.name, container.image)
-    return images
+def _known(keys: Iterable[Iterable[Key]], parsed: Mapping[Key, File]) -> dict[Key, File | None]:
+    return {key: parsed.get(key) for some in keys for key in some}

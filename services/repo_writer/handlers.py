@@ -125,7 +125,7 @@ async def _answer(
 ) -> Draft:
     """Answer what an update would change."""
     try:
-        made = await batch.plan(question.spec, await repo.state(tip), registry)
+        made = await batch.plan(question.spec, await repo.state(tip, question.syncs), registry)
     except PermanentError as error:
         return Draft(message=PlanMade(error=str(error)), cause=envelope)
     return Draft(message=PlanMade(result=made.result), cause=envelope)

@@ -1,6 +1,6 @@
 """What the handlers need from outside, in our words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from services.repo_writer.domain.state import State
@@ -30,8 +30,8 @@ class Repo(Protocol):
             TemporaryError: the host can't be reached.
         """
 
-    async def state(self, revision: str) -> State:
-        """Return what *revision* declares; files seen before are not read again."""
+    async def state(self, revision: str, syncs: Collection[str] = ()) -> State:
+        """Return what *syncs* (or all) declare at *revision*; known files are not read again."""
 
     async def text(self, revision: str, file: str) -> bytes:
         """Return a file as it is at *revision*."""

@@ -73,6 +73,8 @@ class UpdateRequested(Order):
     receiver: ClassVar[str | None] = "repo-writer"
 
     repository: str
+    syncs: tuple[str, ...] = ()
+    """Whose workloads are meant: several may declare one of the same name. Empty: all."""
     spec: Spec
     cause: Cause = Cause()
 
@@ -98,6 +100,8 @@ class PlanQuestion(Question):
     receiver: ClassVar[str | None] = "repo-writer"
 
     repository: str
+    syncs: tuple[str, ...] = ()
+    """As in the order."""
     spec: Spec
 
     @property

@@ -145,7 +145,10 @@ async def test_paths_overlap_charts_are_left_out_and_a_missing_path_harms_nobody
         Place(sync="two", paths=(), default_namespace="other"),
         Place(sync="three", paths=("apps/web.yaml",), default_namespace="default"),
     ]
-    updates = [found(workload=API), found(workload="other:deployment/api")]
+    updates = [
+        found(workload=API).model_copy(update={"sync": "one"}),
+        found(workload="other:deployment/api").model_copy(update={"sync": "two"}),
+    ]
     outcome = await handle(await world.writer("mirror", *places), said(*updates))
 
     assert not events(outcome, UpdateRejected)
@@ -154,6 +157,23 @@ async def test_paths_overlap_charts_are_left_out_and_a_missing_path_harms_nobody
     await world.log()
     assert "api:0.1.0" in world.copy.read("apps/chart/templates/api.yaml")
     assert "api:1.1.0" in world.copy.read("apps/web.yaml")
+
+
+async def test_workloads_of_one_name_are_written_where_they_were_found(world: World) -> None:
+    files = {"prod/web.yaml": AUTOMATED, "staging/web.yaml": AUTOMATED.replace("1.0.0", "1.0.5")}
+    await world.copy.commit_and_push("Two", {**files, "web.yaml": "# moved\n"})
+    places = [
+        Place(sync=name, paths=(name,), default_namespace="default") for name in ("prod", "staging")
+    ]
+    repo = await world.writer("mirror", *places)
+    update = found(current="1.0.5").model_copy(update={"sync": "staging"})
+    order = policies(WEB, locked="true").model_copy(update={"syncs": ("prod",)})
+    outcome = await handle(repo, said(update, order))
+
+    assert not outcome.failed
+    assert await world.log() == [f"Auto-release {HOST}/web:1.1.0", f"Locked: {WEB}", "Two", "First"]
+    assert world.copy.read("staging/web.yaml") == AUTOMATED.replace("1.0.0", "1.1.0")
+    assert "fluxcd.io/locked" in world.copy.read("prod/web.yaml")
 
 
 async def test_a_hook_that_refuses_one_message_lets_the_others_pass(world: World) -> None:
@@ -178,5 +198,5 @@ async def test_a_file_is_parsed_once_however_often_the_branch_moves(world: World
     await world.copy.commit_and_push("Others", {"more.yaml": deployment("more", "1")})
     states.append(await repo.state(await repo.fetch()))
 
-    assert states[0][WEB] is states[1][WEB]
-    assert set(states[1]) == {WEB, "default:deployment/more"}
+    assert states[0].workloads[WEB] is states[1].workloads[WEB]
+    assert set(states[1].workloads) == {WEB, "default:deployment/more"}

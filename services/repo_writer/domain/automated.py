@@ -5,68 +5,99 @@ An update found for image A is written only while the head declares A under the 
 else somebody was faster, and the scanner will look again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from services.repo_writer.domain.plan import Plan, plan_images
-from services.repo_writer.domain.state import State
-from shared.contract import Change, ImagesFound
+from services.repo_writer.domain.plan import Edit, Plan, set_images
+from services.repo_writer.domain.state import Spot, State, Workload
+from shared.contract import Change, ImagesFound, WorkloadResult
 from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests import Policies
 
 DONE = "done"
 SUPERSEDED = "superseded"
 
+States = Mapping[str, State]
+"""What each sync declares."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Automated:
-    """The plan, and every update that is not in it with its reason (`done`: it is there)."""
+    """The plan, where each update of it is written, and why every other update is not."""
 
     plan: Plan
+    spots: tuple[tuple[ImagesFound, Spot], ...]
     left_out: tuple[tuple[ImagesFound, str], ...]
+    """`done`: it is there already."""
 
 
-def plan_automated(found: Iterable[ImagesFound], state: State) -> Automated:
+def plan_automated(found: Iterable[ImagesFound], states: States) -> Automated:
     """Keep the updates that are still wanted; of two for one container the later counts."""
     all_found = tuple(found)
-    latest = {(one.workload, one.container): one for one in all_found}
-    verdicts = [(one, verdict(one, state)) for one in latest.values()]
-    changes: dict[str, tuple[Change, ...]] = {}
-    for one, reason in verdicts:
-        if reason is None:
-            change = Change(container=one.container, current=one.current, target=one.chosen)
-            changes[one.workload] = (*changes.get(one.workload, ()), change)
-    left_out = [(one, reason) for one, reason in verdicts if reason is not None]
+    latest = {(one.sync, one.workload, one.container): one for one in all_found}
+    wanted, left_out = [], []
+    for one in latest.values():
+        workload, reason = _judge(one, states.get(one.sync, State()))
+        if workload is None or reason:
+            left_out.append((one, reason))
+        else:
+            wanted.append((one, workload))
     left_out += [
         (one, SUPERSEDED)
         for one in all_found
-        if one.chosen != latest[one.workload, one.container].chosen
+        if one.chosen != latest[one.sync, one.workload, one.container].chosen
     ]
-    return Automated(plan=plan_images(state, changes), left_out=tuple(left_out))
+    return Automated(
+        plan=_plan(wanted),
+        spots=tuple((one, workload.spot) for one, workload in wanted),
+        left_out=tuple(left_out),
+    )
 
 
-def verdict(one: ImagesFound, state: State) -> str | None:
-    """Say why an update is not written; None if it is."""
-    workload = state.get(one.workload)
+def _plan(wanted: Iterable[tuple[ImagesFound, Workload]]) -> Plan:
+    edits: dict[Spot, tuple[Edit, ...]] = {}
+    changes: dict[Spot, tuple[Change, ...]] = {}
+    result: dict[str, dict[Change, None]] = {}
+    for one, workload in wanted:
+        spot = workload.spot
+        change = Change(container=one.container, current=one.current, target=one.chosen)
+        edits[spot] = (*edits.get(spot, ()), *set_images(workload, [change]))
+        changes[spot] = (*changes.get(spot, ()), change)
+        result.setdefault(one.workload, {})[change] = None
+    return Plan(
+        edits=edits,
+        changes=changes,
+        result={
+            name: WorkloadResult(status="success", changes=tuple(some))
+            for name, some in result.items()
+        },
+    )
+
+
+def _judge(one: ImagesFound, state: State) -> tuple[Workload | None, str]:
+    """Return the workload to write to, or why nothing is written."""
+    workload = state.workloads.get(one.workload)
     declared = workload.containers.get(one.container) if workload else None
     if workload is None or declared is None:
-        return "not-found"
+        return None, f"unwritable: not found{state.missing()}" if state.unread else "not-found"
     if declared == one.chosen:
-        return DONE
+        return None, DONE
     if declared != one.current:
-        return SUPERSEDED
-    return _policy_verdict(one, workload.policies) or _image_verdict(one, workload.policies)
+        return None, SUPERSEDED
+    if reason := state.twice.get(one.workload):
+        return None, f"unwritable: {reason}"
+    return workload, _policy_verdict(one, workload.policies) or _image_verdict(one, workload)
 
 
-def _policy_verdict(one: ImagesFound, policies: Policies) -> str | None:
+def _policy_verdict(one: ImagesFound, policies: Policies) -> str:
     if policies.locked:
         return "locked"
     if not policies.automated or policies.ignored:
         return "not-automated"
-    return None if policies.digest() == one.policy_digest else "policy-changed"
+    return "" if policies.digest() == one.policy_digest else "policy-changed"
 
 
-def _image_verdict(one: ImagesFound, policies: Policies) -> str | None:
+def _image_verdict(one: ImagesFound, workload: Workload) -> str:
     """Trust nobody to name another image than the declared one, or a tag that is not wanted."""
     try:
         current, chosen = ImageRef.parse(one.current), ImageRef.parse(one.chosen)
@@ -74,5 +105,7 @@ def _image_verdict(one: ImagesFound, policies: Policies) -> str | None:
         return f"unwritable: {error}"
     if chosen.tag is None or chosen.repository != current.repository:
         return f"unwritable: {one.chosen} is no tag of {current.repository}"
-    policy = policies.tag_policy(one.container)
-    return None if policy.matches(chosen.tag) else f"unwritable: {policy} matches no {chosen.tag}"
+    policy = workload.policies.tag_policy(one.container)
+    if not policy.valid:
+        return f"unwritable: {workload.place}: {policy.problem}"
+    return "" if policy.matches(chosen.tag) else f"unwritable: {policy} matches no {chosen.tag}"

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from services.repo_writer.domain.plan import Plan, set_images
-from services.repo_writer.domain.release import IGNORED, LOCKED, NOT_FOUND, UP_TO_DATE
-from services.repo_writer.domain.state import State, Workload, find
+from services.repo_writer.domain.newest import UP_TO_DATE
+from services.repo_writer.domain.plan import Plan, declared_twice, set_images
+from services.repo_writer.domain.release import NOT_INCLUDED, barred, not_found, overridden
+from services.repo_writer.domain.state import State, Workload
 from shared.contract import Change, ContainersSpec, WorkloadResult
 from shared.runtime.errors import PermanentError
 
@@ -17,25 +18,20 @@ def plan_containers(spec: ContainersSpec, state: State) -> Plan:
         PermanentError: nothing is left to change; or a container is missing, or is not as it was
             when it was ticked, and that was not allowed.
     """
-    edits, result = {}, {}
+    edits, result = {}, dict.fromkeys(state.workloads, NOT_INCLUDED)
     for name, wanted in spec.changes.items():
-        workload = find(name, state)
+        workload = state.find(name)
         if workload is None:
-            result[name] = NOT_FOUND
+            result[name] = not_found(state)
             continue
         key = str(workload.id)
-        result[key] = _barred(spec, workload) or _look(spec, workload, wanted)
+        verdict = barred(workload, forced=spec.force) or declared_twice(key, state)
+        result[key] = verdict or _look(spec, workload, wanted)
         if result[key].changes:
-            edits[key] = set_images(workload, result[key].changes)
+            edits[workload.spot] = set_images(workload, result[key].changes)
     if not edits:
         raise PermanentError("no changes found")
-    return Plan(edits=edits, result=result)
-
-
-def _barred(spec: ContainersSpec, workload: Workload) -> WorkloadResult | None:
-    if workload.policies.locked and not spec.force:
-        return LOCKED
-    return IGNORED if workload.policies.ignored else None
+    return Plan(edits=edits, result=result, forced=overridden(edits, state))
 
 
 def _look(spec: ContainersSpec, workload: Workload, wanted: Iterable[Change]) -> WorkloadResult:
@@ -58,9 +54,6 @@ def _look(spec: ContainersSpec, workload: Workload, wanted: Iterable[Change]) ->
 
 
 def _sentence(missing: list[str], differing: list[str]) -> str:
-    parts = []
     if missing:
-        parts.append(f"container(s) not found: {', '.join(missing)}")
-    if differing:
-        parts.append(f"container(s) tag mismatch: {', '.join(differing)}")
-    return "; ".join(parts)
+        return f"container(s) not found: {', '.join(missing)}"
+    return f"container(s) tag mismatch: {', '.join(differing)}" if differing else ""

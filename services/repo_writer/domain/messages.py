@@ -19,7 +19,16 @@ def automated(plan: Plan) -> str:
 
 
 def ordered(spec: ImageSpec | ContainersSpec | PolicySpec, cause: Cause, plan: Plan) -> str:
-    """Return the message of a person's order."""
+    """Return the message of a person's order; it names the locks that were overridden."""
+    text = _ordered(spec, cause, plan)
+    return (
+        f"{text.rstrip()}\n\nOverrides the lock of {', '.join(plan.forced)}"
+        if plan.forced
+        else text
+    )
+
+
+def _ordered(spec: ImageSpec | ContainersSpec | PolicySpec, cause: Cause, plan: Plan) -> str:
     if isinstance(spec, PolicySpec):
         return _policies(spec.changes, cause)
     if cause.message.strip():

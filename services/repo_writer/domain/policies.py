@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from services.repo_writer.domain.plan import Edit, Plan
-from services.repo_writer.domain.state import State, Workload, find
+from services.repo_writer.domain.plan import Edit, Plan, declared_twice
+from services.repo_writer.domain.state import Spot, State, Workload
 from shared.contract import PolicyChange, PolicySpec, WorkloadResult
 from shared.images import TagPolicy
 from shared.manifests import Annotate
@@ -26,19 +26,29 @@ def plan_policies(spec: PolicySpec, state: State) -> Plan:
         PermanentError: a tag pattern is invalid, or a policy's name. `fluxctl` checks neither, so
             we must.
     """
-    edits: dict[str, tuple[Edit, ...]] = {}
+    edits: dict[Spot, tuple[Edit, ...]] = {}
     result = {}
     for name, change in spec.changes.items():
         _check(change)
-        workload = find(name, state)
+        workload = state.find(name)
         wanted = _wanted(workload, change) if workload else {}
         _check_names(policy for policy, value in wanted.items() if value is not None)
         key = str(workload.id) if workload else name
-        if workload and wanted:
+        if workload and wanted and key not in state.twice:
             one = Annotate(workload=workload.id, changes=wanted)
-            edits[key] = (*edits.get(key, ()), one)
-        result[key] = WorkloadResult(status="success" if key in edits else "skipped")
+            edits[workload.spot] = (*edits.get(workload.spot, ()), one)
+        result[key] = _result(workload, edits, state)
     return Plan(edits=edits, result=result)
+
+
+def _result(
+    workload: Workload | None, edits: Mapping[Spot, object], state: State
+) -> WorkloadResult:
+    if workload is None:
+        return WorkloadResult(status="skipped", error=state.missing().strip())
+    if twice := declared_twice(str(workload.id), state):
+        return twice
+    return WorkloadResult(status="success" if workload.spot in edits else "skipped")
 
 
 def _check_names(names: Iterable[str]) -> None:

@@ -1,44 +1,35 @@
 """
 A release by hand, with Flux v1's filters, statuses and reasons.
 
-Before the images are known: included, excluded, another image, locked, ignored. With them: the
-newest that the container's tag filter lets through, or the very one that was asked for. `--force`
-lifts the lock for workloads named, and the filter for an image named.
+Before the images are known: included, excluded, another image, locked, ignored. With them: what
+`newest` says of each container. `--force` lifts the lock for workloads named, and the filter for
+an image named.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from services.repo_writer.domain.plan import Plan, set_images
-from services.repo_writer.domain.state import State, Workload, find
-from shared.contract import Change, ImageSpec, WorkloadResult
-from shared.images import (
-    Candidate,
-    ImageRef,
-    InvalidReferenceError,
-    Reason,
-    TagPolicy,
-    choose,
-    ranked,
+from services.repo_writer.domain.newest import (
+    NO_IMAGE,
+    NOT_USED,
+    UP_TO_DATE,
+    Newest,
+    Tags,
+    read,
+    wanted_image,
 )
-from shared.images.policy import EVERYTHING
-from shared.runtime.errors import PermanentError
+from services.repo_writer.domain.plan import Plan, declared_twice, set_images
+from services.repo_writer.domain.state import Spot, State, Workload
+from shared.contract import Change, ImageSpec, WorkloadResult
+from shared.images import ImageRef
 
 ALL = "<all>"
-ALL_LATEST = "<all latest>"
 
-Tags = Mapping[str, tuple[Candidate, ...]]
-"""What a registry has, by canonical image repository; one that could not be read is missing."""
-
-NOT_FOUND = WorkloadResult(status="skipped", error="not found in repository")
 NOT_INCLUDED = WorkloadResult(status="ignored", error="not included")
 EXCLUDED = WorkloadResult(status="ignored", error="excluded")
 OTHER_IMAGE = WorkloadResult(status="ignored", error="a different image")
 LOCKED = WorkloadResult(status="skipped", error="locked")
 IGNORED = WorkloadResult(status="skipped", error="ignore")
-UP_TO_DATE = WorkloadResult(status="skipped", error="image(s) up to date")
-NOT_USED = WorkloadResult(status="ignored", error="does not use image(s)")
-NO_IMAGE = WorkloadResult(status="skipped", error="cannot find one or more images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,30 +50,19 @@ def candidates(spec: ImageSpec, state: State) -> Candidates:
     wanted = {_full(name, state) for name in spec.workloads}
     excludes = {_full(name, state) for name in spec.excludes}
     image = wanted_image(spec)
-    result = {name: NOT_FOUND for name in wanted if name not in state and name != ALL}
+    result = dict.fromkeys(wanted - state.workloads.keys() - {ALL}, not_found(state))
     kept = []
-    for name, workload in state.items():
-        verdict = _prefilter(name, wanted, excludes) or _postfilter(spec, workload, image)
+    for name, workload in state.workloads.items():
+        verdict = (
+            _prefilter(name, wanted, excludes)
+            or _postfilter(spec, workload, image)
+            or declared_twice(name, state)
+        )
         if verdict is None:
             kept.append(workload)
         else:
             result[name] = verdict
     return Candidates(workloads=tuple(kept), result=result)
-
-
-def wanted_image(spec: ImageSpec) -> ImageRef | None:
-    """
-    Return the image that a release names; None if the newest ones are wanted.
-
-    Raises:
-        PermanentError: it is none.
-    """
-    if spec.image == ALL_LATEST:
-        return None
-    try:
-        return ImageRef.parse(spec.image)
-    except InvalidReferenceError as error:
-        raise PermanentError(str(error)) from error
 
 
 def images_needed(spec: ImageSpec, found: Candidates) -> Mapping[str, bool]:
@@ -100,34 +80,46 @@ def images_needed(spec: ImageSpec, found: Candidates) -> Mapping[str, bool]:
     return needed
 
 
-def read(image: str) -> ImageRef | None:
-    """Return a declared image; None if it is no reference, as in a file that is filled in later."""
-    try:
-        return ImageRef.parse(image)
-    except InvalidReferenceError:
-        return None
-
-
-def plan_release(spec: ImageSpec, found: Candidates, tags: Tags) -> Plan:
+def plan_release(spec: ImageSpec, found: Candidates, state: State, tags: Tags) -> Plan:
     """Return what a release changes, and a result for every workload of the repository."""
+    newest = Newest(spec, tags)
     edits, result = {}, dict(found.result)
     for workload in found.workloads:
         name = str(workload.id)
-        changes, otherwise = _changes(spec, workload, tags)
-        if changes:
-            edits[name] = set_images(workload, changes)
-            result[name] = WorkloadResult(status="success", changes=changes)
-        else:
-            result[name] = otherwise
-    return Plan(edits=edits, result=result)
+        result[name] = _result(workload, newest)
+        if result[name].changes:
+            edits[workload.spot] = set_images(workload, result[name].changes)
+    return Plan(edits=edits, result=result, forced=overridden(edits, state))
+
+
+def not_found(state: State) -> WorkloadResult:
+    """Return the result of a workload that no file declares."""
+    return WorkloadResult(status="skipped", error=f"not found in repository{state.missing()}")
+
+
+def barred(workload: Workload, *, forced: bool) -> WorkloadResult | None:
+    """Return the result of a workload that is not to be changed."""
+    if forced:
+        return None
+    if workload.policies.locked:
+        return LOCKED
+    return IGNORED if workload.policies.ignored else None
+
+
+def overridden(edits: Iterable[Spot], state: State) -> tuple[str, ...]:
+    """Return the locked workloads among those that are edited."""
+    names = sorted({spot.workload for spot in edits})
+    return tuple(name for name in names if state.workloads[name].policies.locked)
 
 
 def _full(name: str, state: State) -> str:
-    workload = find(name, state) if name != ALL else None
+    workload = state.find(name) if name != ALL else None
     return str(workload.id) if workload else name
 
 
-def _prefilter(name: str, wanted: set[str], excludes: set[str]) -> WorkloadResult | None:
+def _prefilter(
+    name: str, wanted: Container[str], excludes: Container[str]
+) -> WorkloadResult | None:
     if ALL not in wanted and name not in wanted:
         return NOT_INCLUDED
     return EXCLUDED if name in excludes else None
@@ -138,10 +130,7 @@ def _postfilter(
 ) -> WorkloadResult | None:
     if image is not None and not _uses(workload, image):
         return OTHER_IMAGE
-    forced = spec.force and ALL not in spec.workloads
-    if workload.policies.locked and not forced:
-        return LOCKED
-    return IGNORED if workload.policies.ignored else None
+    return barred(workload, forced=spec.force and ALL not in spec.workloads)
 
 
 def _uses(workload: Workload, image: ImageRef) -> bool:
@@ -149,79 +138,23 @@ def _uses(workload: Workload, image: ImageRef) -> bool:
     return any(one is not None and one.same_repository(image) for one in used)
 
 
-def _changes(
-    spec: ImageSpec, workload: Workload, tags: Tags
-) -> tuple[tuple[Change, ...], WorkloadResult]:
-    """Return the changes of a workload, and what is told of it if there are none."""
+def _result(workload: Workload, newest: Newest) -> WorkloadResult:
+    """Return the changes of a workload, or what is told of it if there are none."""
     changes: list[Change] = []
     reasons = [NOT_USED]
     for container, written in workload.containers.items():
-        newest = _newest(spec, workload, container, tags)
-        if isinstance(newest, WorkloadResult):
-            reasons.append(newest)
+        found = newest.of(workload, container)
+        if isinstance(found, WorkloadResult):
+            reasons.append(found)
         else:
-            changes.append(Change(container=container, current=written, target=str(newest)))
-    return tuple(changes), min(reasons, key=_weight)
+            changes.append(Change(container=container, current=written, target=str(found)))
+    if not changes:
+        return min(reasons, key=_weight)
+    at_fault = "; ".join(dict.fromkeys(one.error for one in reasons if _weight(one) < 0))
+    return WorkloadResult(status="success", changes=tuple(changes), error=at_fault)
 
 
 def _weight(reason: WorkloadResult) -> int:
-    """Of several containers' reasons the first in this order is told."""
+    """Of several containers' reasons the first in this order is told; ahead, invalid filters."""
     order = (NO_IMAGE, UP_TO_DATE, NOT_USED)
     return order.index(reason) if reason in order else -1
-
-
-def _newest(
-    spec: ImageSpec, workload: Workload, container: str, tags: Tags
-) -> ImageRef | WorkloadResult:
-    """Return the image to go to, or the result that this container leads to."""
-    wanted, current = wanted_image(spec), read(workload.containers[container])
-    if wanted is not None and (current is None or not wanted.same_repository(current)):
-        return NOT_USED
-    known = tags.get(current.canonical_repository) if current else None
-    if current is None or known is None:
-        return NO_IMAGE
-    policy = workload.policies.tag_policy(container)
-    if wanted is not None:
-        # Only here `--force` lifts the filter.
-        tag = _named(wanted, EVERYTHING if spec.force else policy, known)
-    else:
-        tag = _latest(current, policy, known)
-    if isinstance(tag, WorkloadResult):
-        return tag
-    return UP_TO_DATE if tag == current.tag else current.with_tag(tag)
-
-
-def _named(wanted: ImageRef, policy: TagPolicy, known: Iterable[Candidate]) -> str | WorkloadResult:
-    there = ranked((one for one in known if one.tag == wanted.tag), policy)
-    if there:
-        return there[0].tag
-    return _invalid(policy) or NO_IMAGE
-
-
-def _latest(
-    current: ImageRef, policy: TagPolicy, known: Iterable[Candidate]
-) -> str | WorkloadResult:
-    """
-    Return the tag that *policy* prefers, by the rules of automation.
-
-    A person may ask for more: a tag where there was none, or where the registry has the declared
-    one no more, so that nothing can be said of its age.
-    """
-    tags = tuple(known)
-    best = next(
-        (one for one in ranked(tags, policy) if one.created or not policy.needs_created), None
-    )
-    if best is None:
-        return _invalid(policy) or NOT_USED
-    choice = choose(tags, policy, current)
-    if choice.chosen is not None:
-        return choice.chosen.tag
-    gone = all(one.tag != current.tag for one in tags)
-    if gone and choice.reasons[best.tag] in {Reason.UNTAGGED, Reason.CURRENT_UNKNOWN}:
-        return best.tag
-    return NO_IMAGE if Reason.CURRENT_UNKNOWN in choice.reasons.values() else UP_TO_DATE
-
-
-def _invalid(policy: TagPolicy) -> WorkloadResult | None:
-    """Tell an invalid pattern instead of saying that it matches nothing."""
-    return None if policy.valid else WorkloadResult(status="skipped", error=policy.problem or "")

@@ -107,9 +107,9 @@ async def test_a_release_goes_to_the_repositories_that_declare_its_workloads(
 ) -> None:
     _, job = await stage_two.post("v9/update-manifests", image_order(CART, WEB))
     await stage_two.finished(job)
-    assert {(one.repository, one.spec.workloads) for one in orders(stage_two)} == {  # type: ignore[union-attr]
-        (REPOSITORY, (CART,)),
-        (OTHER, (WEB,)),
+    assert {(one.repository, one.syncs, one.spec.workloads) for one in orders(stage_two)} == {  # type: ignore[union-attr]
+        (REPOSITORY, ("apps",), (CART,)),
+        (OTHER, ("other",), (WEB,)),
     }
 
 

@@ -1,11 +1,11 @@
 """A branch and a registry in memory, as repo_writer's ports want them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.repo_writer.domain.state import State, Workload
+from services.repo_writer.domain.reading import read
+from services.repo_writer.domain.state import State
 from shared.images import Candidate
-from shared.manifests import Policies, containers, load
 from shared.runtime.errors import PermanentError
 
 Files = Mapping[str, bytes]
@@ -34,20 +34,17 @@ class FakeRepo:
     async def fetch(self) -> str:
         return self.branch
 
-    async def state(self, revision: str) -> State:
-        found = {}
-        for path, text in self.commits[revision][1].items():
-            for declared in load(text, file=path).objects:
-                named = {one.name: one.image for one in containers(declared.object)}
-                if named and str(declared.workload_id) not in found:
-                    found[str(declared.workload_id)] = Workload(
-                        id=declared.workload_id,
-                        file=path,
-                        default_namespace="default",
-                        containers=named,
-                        policies=Policies.of(declared.object),
-                    )
-        return found
+    async def state(self, revision: str, syncs: Collection[str] = ()) -> State:
+        """Of a file in the folder of a sync (`@name/`) only that sync reads it."""
+        files = [
+            read(path, text, "default")
+            for path, text in sorted(self.commits[revision][1].items())
+            if not (path.startswith("@") and syncs) or path[1:].partition("/")[0] in syncs
+        ]
+        return State.of(
+            (one for file in files for one in file.workloads),
+            (one for file in files for one in file.unread),
+        )
 
     async def text(self, revision: str, file: str) -> bytes:
         return self.commits[revision][1][file]

@@ -147,7 +147,9 @@ async def test_a_workload_that_cannot_be_edited_fails_alone_and_says_where() -> 
 
 async def test_a_workload_that_stands_twice_in_a_file_is_not_written_and_told() -> None:
     repo = FakeRepo({"all.yaml": f"{AUTOMATED}---\n{AUTOMATED}"})
-    assert "stands 2 times in the file" in rejected(await handle(repo, said(found())))[WEB]
+    assert rejected(await handle(repo, said(found()))) == {
+        WEB: "unwritable: it is declared in all.yaml:1 and in all.yaml:15; leave only one of them"
+    }
 
 
 async def test_a_refused_commit_spoils_neither_other_orders_nor_findings() -> None:
@@ -206,7 +208,7 @@ async def test_a_persons_words_stay_words_in_file_and_commit(text: str) -> None:
     group = said(order)
     (pushed,) = events(await handle(repo, group), UpdatePushed)
 
-    assert (await repo.state(repo.branch))[WEB].policies.locked_message == text
+    assert (await repo.state(repo.branch)).workloads[WEB].policies.locked_message == text
     told = read(pushed.message)
     assert told
     assert told.order == group[0].id

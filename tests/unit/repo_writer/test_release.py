@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from shared.contract import (
+    Cause,
     OrderCompleted,
     PlanMade,
     PlanQuestion,
+    UpdatePushed,
     UpdateRequested,
     WorkloadResult,
 )
@@ -151,7 +153,16 @@ async def test_an_invalid_filter_is_told() -> None:
     files = {"a": AUTOMATED.replace("semver:~1", "semver:~one")}
     result = await plan(files, release())
     assert result[WEB].status == "skipped"
-    assert result[WEB].error.startswith("semver:~one matches no tag")
+    assert result[WEB].error.startswith("a:1: semver:~one matches no tag")
+
+
+async def test_an_invalid_filter_of_one_container_is_told_beside_what_was_released() -> None:
+    side = SIDECAR.replace("side:1.0.0", "web:1.0.0")
+    files = {"a": (AUTOMATED + side).replace("tag.main", "tag.side").replace("~1", "~one")}
+    (result,) = (await plan(files, release(f"{HOST}/web:1.1.0"))).values()
+    assert updates(result) == {"main": f"{HOST}/web:1.1.0"}
+    assert result.status == "success"
+    assert result.error.startswith("a:1: semver:~one matches no tag")
 
 
 async def test_names_in_the_old_form_and_bad_names_are_understood() -> None:
@@ -204,5 +215,31 @@ async def test_ticked_containers_are_released_and_the_others_told() -> None:
     assert done.result[PINNED].error == "locked"
     assert done.result["default:deployment/paused"].error == "ignore"
     forced = ticked({PINNED: [("main", "", f"{HOST}/pinned:9")]}, force=True)
-    assert events(await handle(repo, said(forced)), OrderCompleted)
+    (done,) = events(await handle(repo, said(forced)), OrderCompleted)
     assert "pinned:9" in repo.file("b")
+    assert done.result[WEB].error == "not included"
+
+
+async def test_a_commit_that_overrides_a_lock_says_so() -> None:
+    files = {"a": AUTOMATED, "b": LOCKED}
+    registry = FakeRegistry({"2.0.0": 2, "1.0.0": 1}, web=("1.1.0",), pinned=("2.0.0", "1.0.0"))
+    named = release("<all latest>", PINNED, WEB, force=True)
+    ticks = ticked({PINNED: [("main", "", f"{HOST}/pinned:9")]}, force=True)
+    for order, cause in ((named, Cause()), (named, Cause(message="My words\n")), (ticks, Cause())):
+        repo = FakeRepo(files)
+        group = said(order.model_copy(update={"cause": cause}))
+        (pushed,) = events(await handle(repo, group, registry), UpdatePushed)
+        assert f"\n\nOverrides the lock of {PINNED}\n\nFlux-Kind: " in pushed.message
+    (pushed,) = events(await handle(FakeRepo(files), said(release())), UpdatePushed)
+    assert "Overrides" not in pushed.message
+
+
+async def test_force_lifts_ignore_for_workloads_that_are_named() -> None:
+    files = {"a": deployment("pinned", "1.0.0", ignore="true")}
+    for order, error in (
+        (release("<all latest>", PINNED, force=True), ""),
+        (release("<all latest>", PINNED), "ignore"),
+        (release(force=True), "ignore"),
+    ):
+        result = await plan(files, order, FakeRegistry({"2": 2, "1.0.0": 1}, pinned=("2", "1.0.0")))
+        assert result[PINNED].error == error

@@ -1,0 +1,49 @@
+"""The workloads of one file, and what of it could not be read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from services.repo_writer.domain.state import Workload
+from shared.manifests import Container, Declared, Policies, Problem, containers, load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """What a writer takes from one file."""
+
+    workloads: tuple[Workload, ...] = ()
+    unread: tuple[Problem, ...] = ()
+
+
+_NOTHING = File()
+
+
+def read(path: str, data: bytes, default_namespace: str) -> File:
+    """Read a file; what stands in it raises nothing."""
+    if b"image" not in data:  # most files of most repositories, and reading YAML is slow
+        return _NOTHING
+    loaded = load(data, file=path, default_namespace=default_namespace)
+    found = ((one, containers(one.object)) for one in loaded.objects)
+    return File(
+        workloads=tuple(_workload(one, some, default_namespace) for one, some in found if some),
+        unread=loaded.problems,
+    )
+
+
+def _workload(declared: Declared, found: Iterable[Container], default_namespace: str) -> Workload:
+    return Workload(
+        id=declared.workload_id,
+        file=declared.file,
+        line=declared.line,
+        default_namespace=default_namespace,
+        containers=_images(found),
+        policies=Policies.of(declared.object),
+    )
+
+
+def _images(found: Iterable[Container]) -> Mapping[str, str]:
+    """Return the images by container; of two with one name the first counts, as for an edit."""
+    images: dict[str, str] = {}
+    for container in found:
+        images.setdefault(container.name, container.image)
+    return images
