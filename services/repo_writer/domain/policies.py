@@ -70,13 +70,17 @@ def _check(change: PolicyChange) -> None:
 
 
 def _wanted(workload: Workload, change: PolicyChange) -> Mapping[str, str | None]:
-    """Return what differs from the policies that are there; None removes."""
+    """
+    Return what differs from the policies that are there; None removes.
+
+    As in Flux v1, removing wins over adding, and an empty value removes. One difference: a pattern
+    for one container wins over the removal of all that `tag_all` stands for.
+    """
     adds = {**_for_all(workload, change.add.get(TAG_ALL)), **change.add}
     adds.pop(TAG_ALL, None)
-    # Adding wins over removing, as in Flux v1's editor.
-    removes = dict.fromkeys((name for name in change.remove if name not in adds), None)
     now = workload.policies.values
-    wanted: dict[str, str | None] = {**removes, **adds}
+    wanted = {name: value or None for name, value in adds.items()}
+    wanted |= dict.fromkeys(change.remove, None)
     return {name: value for name, value in wanted.items() if now.get(name) != value}
 
 
