@@ -32,6 +32,7 @@ from shared.contract import (
     UpdateRequested,
 )
 from shared.contract.envelope import uuid7
+from shared.runtime.tasks import first_error
 
 UNHEARD = 45.0
 """Seconds after which a person is told that nobody has begun with an order; before fluxctl's own
@@ -176,11 +177,9 @@ class Handlers:
         return job.id
 
     async def _plans(self, questions: Iterable[PlanQuestion]) -> list[PlanMade]:
-        try:
+        with first_error():
             async with asyncio.TaskGroup() as group:
                 asked = [group.create_task(self._planned(question)) for question in questions]
-        except* ApiError as errors:
-            raise errors.exceptions[0] from None
         return [task.result() for task in asked]
 
     async def _planned(self, question: PlanQuestion) -> PlanMade:

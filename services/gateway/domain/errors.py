@@ -6,7 +6,7 @@ from typing import Any
 from shared.runtime.errors import FluxError
 
 
-@dataclass
+@dataclass(eq=False)  # else it has no hash, which some of Python's own code asks of an exception
 class ApiError(FluxError):
     """A request that can't be answered."""
 
