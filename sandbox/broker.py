@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from sandbox import apt, broker_container, broker_node
-from sandbox.errors import SandboxError
+from sandbox.errors import MissingError
 from sandbox.progress import Say, to_stderr
 
 
@@ -58,7 +58,7 @@ class Broker:
 
     def _ours(self) -> Server:
         if self.server is None:
-            raise SandboxError("the broker at AMQP_URL is not ours to stop; unset AMQP_URL")
+            raise MissingError("the broker at AMQP_URL is not ours to stop; unset AMQP_URL")
         return self.server
 
 
@@ -68,7 +68,7 @@ async def rabbitmq(directory: Path, *, say: Say = to_stderr) -> AsyncIterator[Br
     Run a broker with all its files in *directory* for the length of the block.
 
     Raises:
-        SandboxError: none can be had; the text names the four ways to one.
+        MissingError: none can be had; the text names the four ways to one.
     """
     if url := os.environ.get("AMQP_URL"):
         yield _given(url)
@@ -112,7 +112,7 @@ def _given(url: str) -> Broker:
 async def _install(say: Say) -> None:
     if not apt.is_allowed():
         docker = "Docker does not run" if shutil.which("docker") else "there is no Docker"
-        raise SandboxError(
+        raise MissingError(
             "no RabbitMQ: AMQP_URL is not set, rabbitmq-server is not installed, "
             f"{docker}, and only root may install. Do one of these: set AMQP_URL, run "
             "`sudo apt-get install rabbitmq-server`, start Docker, or run this as root."

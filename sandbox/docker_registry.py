@@ -15,6 +15,7 @@ from pathlib import Path
 import bcrypt
 
 from sandbox import apt
+from sandbox.errors import MissingError
 from sandbox.process import Child
 from sandbox.progress import Say, to_stderr
 
@@ -53,8 +54,10 @@ async def docker_registry(
     Run a registry with all its files in *directory* for the length of the block.
 
     Raises:
-        SandboxError: docker-registry cannot be installed or does not start.
+        MissingError: it is not installed and can't be.
     """
+    if not can_be_had():
+        raise MissingError("docker-registry is not installed, and only root can install it")
     if shutil.which(_PROGRAM) is None:
         await apt.install(_PROGRAM, why="images are pushed to a real registry", say=say)
     _configure(directory, "127.0.0.1:0", credentials)

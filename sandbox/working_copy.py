@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from sandbox import process
-from sandbox.errors import SandboxError
+from sandbox.errors import MissingError
 from sandbox.git_server import Repository
 
 
@@ -34,7 +34,7 @@ class WorkingCopy:
         """
         url = repository.http_url if over == "http" else repository.ssh_url
         if url is None:
-            raise SandboxError(f"{repository.name} is not served by SSH: install openssh-server")
+            raise MissingError(f"{repository.name} is not served by SSH: install openssh-server")
         await process.run(["git", "clone", "--quiet", url, directory], env=repository.environment)
         return cls(directory=directory, environment=repository.environment)
 

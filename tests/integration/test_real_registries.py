@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import docker_registry
+from sandbox.docker_registry import docker_registry
 from sandbox.images import Images
 from sandbox.oci_registry import Basic, oci_registry
 from sandbox.progress import silent
@@ -28,13 +28,11 @@ Start = Callable[..., Awaitable[Registry]]
 @pytest.fixture(params=["docker-registry", "our own"])
 async def start(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts the registry of a kind, with or without a login."""
-    if request.param == "docker-registry" and not docker_registry.can_be_had():
-        pytest.skip("docker-registry is not installed, and only root can install it")
     async with AsyncExitStack() as stack:
 
         async def start(login: tuple[str, str] | None = None) -> Registry:
             own = oci_registry(door=login and Basic(username=login[0], password=login[1]))
-            debians = docker_registry.docker_registry(tmp_path / "registry", login, say=silent)
+            debians = docker_registry(tmp_path / "registry", login, say=silent)
             return await stack.enter_async_context(own if request.param == "our own" else debians)
 
         yield start

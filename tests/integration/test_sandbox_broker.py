@@ -24,7 +24,8 @@ pytestmark = pytest.mark.rabbit
 
 @pytest.fixture(autouse=True)
 def _no_given_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AMQP_URL", raising=False)
+    for name in ("AMQP_URL", "RABBITMQ_MANAGEMENT_URL"):
+        monkeypatch.delenv(name, raising=False)
 
 
 async def test_two_side_by_side_that_go_without_a_trace(tmp_path: Path) -> None:
