@@ -23,6 +23,7 @@ from sandbox.ports import free_port
 from sandbox.process import Child
 from sandbox.progress import Say, to_stderr
 from sandbox.virtual_host import virtual_host
+from shared.bundle.keys import write
 
 SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
 
@@ -66,6 +67,7 @@ class Installation:
                     "name": "default",
                     "kubeconfig": str(self.place.cluster.kubeconfig),
                     "namespace": self._namespace,
+                    "seal": self._seal(),
                 }
             ],
             "registries": [{"host": self.place.registry.host, "insecure": True}],
@@ -74,6 +76,13 @@ class Installation:
         self.config_file.write_text(json.dumps(whole, indent=2))
         argv = [sys.executable, "-m", "shared.bus.topology", "--config", self.config_file]
         await process.run(argv, env=self.env)
+
+    def _seal(self) -> Mapping[str, object]:
+        """Make the keys by which Secrets travel; they stay the same when this is called again."""
+        private, public = self.directory / "seal.key", self.directory / "seal.pub"
+        if not private.exists():
+            public.write_text(write(private))
+        return {"public_key": {"file": str(public)}, "private_key": {"file": str(private)}}
 
     @property
     def env(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from services.cluster_applier.domain.fence import Verdict, judge
 from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.settings import SyncSettings
 from shared.bundle.format import Bundle
+from shared.bundle.sealing import Opener
 from shared.bundle.store import Shelf
 from shared.bus.port import Bus
 from shared.contract import Draft, PollRequested
@@ -17,8 +18,8 @@ logger = structlog.get_logger(__name__)
 class Declared:
     """The bundles of one sync."""
 
-    def __init__(self, settings: SyncSettings, bus: Bus) -> None:
-        self.shelf = Shelf(bus, settings.target, settings.name)
+    def __init__(self, settings: SyncSettings, bus: Bus, opener: Opener | None) -> None:
+        self.shelf = Shelf(bus, settings.target, settings.name, opener=opener)
         self._settings = settings
         self._bus = bus
         self._doubted = ""

@@ -39,7 +39,7 @@ class Sync:
         self.drifting = Drifting(settings.name, settings.target, bus)
         self._settings = settings
         self._target = target
-        self._declared = Declared(settings, bus)
+        self._declared = Declared(settings, bus, target.opener)
         self._books = Books(settings.name, target)
         self._deploying = Deploying(settings.name, target, self._books, self.drifting)
         self._retiring = Retiring(settings, target, self._books, bus)

@@ -13,6 +13,7 @@ from services.cluster_applier.kube import Kube, kube
 from services.cluster_applier.live import Live
 from services.cluster_applier.siblings import Siblings
 from services.cluster_applier.watch import OnDrift, Watches
+from shared.bundle.sealing import Opener
 from shared.bus.port import Bus
 from shared.config.model import Target as Settings
 
@@ -31,6 +32,7 @@ class Target:
     watches: Watches
     live: Live
     siblings: Siblings
+    opener: Opener | None
 
     async def known(self, sync: str) -> Inventory:
         """Return what was applied; of all syncs of the target it is claimed before anything is."""
@@ -61,6 +63,7 @@ async def target(settings: Settings, bus: Bus, *, drift: OnDrift) -> AsyncIterat
             watches=watches,
             live=live,
             siblings=Siblings(),
+            opener=Opener(settings.seal.private_key.read()) if settings.seal else None,
         )
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -127,11 +128,16 @@ class Branch:
         scope = (sync.digest, self.mirror.branch)
         known = dict(self._files.get(scope, {}))
         new = [key for key in keys if key not in known]
-        mark_set = set_name(sync.marked_url, self.mirror.branch, sync.paths)
+        read = partial(
+            render.read,
+            default_namespace=sync.default_namespace,
+            mark_set=set_name(sync.marked_url, self.mirror.branch, sync.paths),
+            sealer=sync.sealer,
+        )
         for start in range(0, len(new), SLICE):
             some = new[start : start + SLICE]
             data = await self.mirror.blobs([blob for _, blob in some])
-            files = await asyncio.to_thread(_parse, some, data, sync.default_namespace, mark_set)
+            files = await asyncio.to_thread(_parse, read, some, data)
             known.update(zip(some, files, strict=True))
         PARSED.inc(len(new))
         self._files[scope] = {key: known[key] for key in keys}
@@ -186,11 +192,10 @@ class Branch:
         )
 
 
-def _parse(keys: Iterable[Key], data: Iterable[bytes], namespace: str, mark_set: str) -> list[File]:
-    return [
-        render.read(path, text, default_namespace=namespace, mark_set=mark_set)
-        for (path, _), text in zip(keys, data, strict=True)
-    ]
+def _parse(
+    read: Callable[[str, bytes], File], keys: Iterable[Key], data: Iterable[bytes]
+) -> list[File]:
+    return [read(path, text) for (path, _), text in zip(keys, data, strict=True)]
 
 
 def _short(commit: Commit) -> Commit:

@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
+import structlog
+
 from services.git_watcher import handlers
 from services.git_watcher.branch import Branch
 from services.git_watcher.settings import Settings
+from shared.bundle.sealing import REMEDY
 from shared.bus.port import Bus, Worker
 from shared.config.model import Config
 from shared.contract import Draft, PollRequested
@@ -17,11 +20,15 @@ from shared.runtime import service
 from shared.runtime.health import Health
 from shared.runtime.ticker import ticker
 
+logger = structlog.get_logger(__name__)
+
 
 @asynccontextmanager
 async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mapping[str, Worker]]:
     """Yield the workers of git-watcher."""
     settings = Settings.of(config)
+    for target in settings.unsealed:
+        logger.warning("Secrets travel as they lie in git", target=target, remedy=REMEDY)
     transport.configure(settings.state_dir / "home", (sync.git for sync in config.syncs))
     branches = {
         name: Branch(

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.bundle.sealing import REMEDY, Opener
 from shared.manifests import ObjectId
 from shared.runtime.errors import PermanentError
 
@@ -47,6 +48,8 @@ class Entry(BaseModel):
     chunk: int
     offset: int
     length: int
+    sealed: bool = False
+    """Whether it is to be opened with the target's private key."""
 
     @property
     def object_id(self) -> ObjectId:
@@ -93,6 +96,7 @@ class Item:
     digest: str
     file: str
     line: int | None
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +109,24 @@ class Bundle:
     """Of all that matters: equal bundles have equal digests."""
     sums: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
     """Of the chunks before compression, where they were compressed here."""
+    opener: Opener | None = field(default=None, compare=False, repr=False)
     _opened: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def object(self, entry: Entry) -> bytes:
         """
-        Return the body of an object.
+        Return the body of an object, opened if it was sealed.
 
         Raises:
-            PermanentError: its chunk is damaged.
+            PermanentError: its chunk is damaged, or it was not sealed to our key.
         """
+        body = self._body(entry)
+        if not entry.sealed:
+            return body
+        if self.opener is None:
+            raise PermanentError(f"it is sealed, and there is no private key; {REMEDY}")
+        return self.opener.open(body)
+
+    def _body(self, entry: Entry) -> bytes:
         if entry.chunk not in self._opened:
             self._opened.clear()  # objects are asked for in order: one open chunk is enough
             try:
@@ -202,6 +215,7 @@ def _entry(item: Item, chunk: int, offset: int) -> Entry:
         chunk=chunk,
         offset=offset,
         length=len(item.body),
+        sealed=item.sealed,
     )
 
 
@@ -216,7 +230,8 @@ def _digest(encoded: bytes) -> str:
 class Assembler:
     """Puts bundles together from a stream's records; torn, doubled and mixed ones do no harm."""
 
-    def __init__(self) -> None:
+    def __init__(self, opener: Opener | None = None) -> None:
+        self._opener = opener
         self._parts: dict[str, dict[int, bytes]] = {}
 
     def take(self, headers: Headers, body: bytes) -> Bundle | None:
@@ -232,7 +247,7 @@ class Assembler:
         if len(parts) < count:
             return None
         del self._parts[digest]
-        return _whole(digest, [parts[n] for n in range(count)])
+        return _whole(digest, [parts[n] for n in range(count)], self._opener)
 
 
 def _place(headers: Headers) -> tuple[str, int, int] | None:
@@ -247,7 +262,7 @@ def _place(headers: Headers) -> tuple[str, int, int] | None:
     return digest, number, count
 
 
-def _whole(digest: str, parts: Sequence[bytes]) -> Bundle | None:
+def _whole(digest: str, parts: Sequence[bytes], opener: Opener | None) -> Bundle | None:
     """Return the bundle of *parts*, or nothing where they are not what their digest says."""
     try:
         encoded = zlib.decompress(parts[0])
@@ -258,4 +273,4 @@ def _whole(digest: str, parts: Sequence[bytes]) -> Bundle | None:
         return None
     if any(entry.chunk >= len(parts) - 1 for entry in header.index):
         return None
-    return Bundle(header=header, chunks=tuple(parts[1:]), digest=digest)
+    return Bundle(header=header, chunks=tuple(parts[1:]), digest=digest, opener=opener)

@@ -7,6 +7,7 @@ from contextlib import aclosing
 import structlog
 
 from shared.bundle.format import Assembler, Bundle
+from shared.bundle.sealing import Opener
 from shared.bus import names
 from shared.bus.port import Bus
 
@@ -30,10 +31,11 @@ async def publish(bus: Bus, bundle: Bundle) -> None:
 class Shelf:
     """The newest bundle of one sync, as far as it was read."""
 
-    def __init__(self, bus: Bus, target: str, sync: str) -> None:
+    def __init__(self, bus: Bus, target: str, sync: str, *, opener: Opener | None = None) -> None:
         self._bus = bus
         self._stream = names.state_stream(target, sync)
         self._offset: int | str = "first"
+        self._opener = opener
         self._newest: Bundle | None = None
         self._seen: deque[str] = deque(maxlen=SEEN)
         self._one_at_a_time = asyncio.Lock()
@@ -58,7 +60,7 @@ class Shelf:
         return self._newest
 
     async def _read(self, digest: str, patience: float) -> None:
-        assembler = Assembler()
+        assembler = Assembler(self._opener)
         async with aclosing(self._bus.read(self._stream, self._offset)) as records:
             try:
                 while True:

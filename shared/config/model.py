@@ -111,6 +111,15 @@ class Sync(Model):
     """For objects that name none."""
 
 
+class Seal(Model):
+    """The pair of keys by which Secrets travel; `python -m shared.bundle.keys` makes one."""
+
+    public_key: SecretRef
+    """Only git-watcher reads it, and seals every Secret to it."""
+    private_key: SecretRef
+    """Only cluster-applier reads it, and opens them."""
+
+
 class Target(Model):
     """A cluster."""
 
@@ -124,6 +133,8 @@ class Target(Model):
     """Requests under way at once."""
     timeout: Period = 30.0
     """For each request."""
+    seal: Seal | None = None
+    """Without it Secrets lie in the broker as they lie in git."""
 
 
 class Registry(Model):

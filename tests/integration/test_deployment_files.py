@@ -214,6 +214,6 @@ async def test_each_pod_mounts_its_own_secret_only() -> None:
         "git-watcher": ["flux-git"],
         "registry-scanner": ["flux-registry"],
         "repo-writer": ["flux-git"],
-        "cluster-applier": [],
+        "cluster-applier": ["flux-cluster"],
         "gateway": ["flux-gateway"],
     }

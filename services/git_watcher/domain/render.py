@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from services.git_watcher.domain.desired import body, has_known_scope
 from shared.bundle.format import Item, digest_of
+from shared.bundle.sealing import Sealer
 from shared.contract import Container, Problem, Workload
 from shared.manifests import Declared, Policies, containers, load
 
@@ -32,8 +33,14 @@ class Rendered:
     problems: tuple[Problem, ...]
 
 
-def read(path: str, data: bytes, *, default_namespace: str, mark_set: str) -> File:
-    """Return what a file declares; what can't be read is a problem and spoils only itself."""
+def read(
+    path: str, data: bytes, *, default_namespace: str, mark_set: str, sealer: Sealer | None = None
+) -> File:
+    """
+    Return what a file declares; what can't be read is a problem and spoils only itself.
+
+    Secrets are sealed if there is a *sealer*.
+    """
     loaded = load(data, file=path, default_namespace=default_namespace)
     problems = [
         Problem(file=one.file, line=one.line, message=one.message) for one in loaded.problems
@@ -47,7 +54,7 @@ def read(path: str, data: bytes, *, default_namespace: str, mark_set: str) -> Fi
             skipped.append(str(declared.id))
         else:
             try:
-                items.append(_item(declared, mark_set))
+                items.append(_item(declared, mark_set, sealer))
             except ValueError as error:
                 problems.append(Problem(file=path, line=declared.line, message=str(error)))
                 continue
@@ -83,8 +90,9 @@ def render(files: Iterable[File]) -> Rendered:
     )
 
 
-def _item(declared: Declared, mark_set: str) -> Item:
+def _item(declared: Declared, mark_set: str, sealer: Sealer | None) -> Item:
     content = body(declared, mark_set)
+    sealed = sealer if (declared.id.group, declared.id.kind) == ("", "Secret") else None
     named = declared.id
     if not has_known_scope(declared):
         written = declared.object["metadata"].get("namespace") or ""
@@ -92,10 +100,11 @@ def _item(declared: Declared, mark_set: str) -> Item:
     return Item(
         id=named,
         version=declared.object["apiVersion"].rpartition("/")[2],
-        body=content,
-        digest=digest_of(content),
+        body=sealed.seal(content) if sealed else content,
+        digest=sealed.digest_of(content) if sealed else digest_of(content),
         file=declared.file,
         line=declared.line,
+        sealed=sealed is not None,
     )
 
 

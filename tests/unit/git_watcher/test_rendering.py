@@ -4,6 +4,7 @@ import base64
 import json
 
 from services.git_watcher.domain.render import File, Rendered, read, render
+from shared.bundle.sealing import Opener, Sealer, generate
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\n"
 
@@ -25,6 +26,22 @@ def test_an_object_gets_its_namespace_and_our_mark() -> None:
     metadata = body(CONFIG)["metadata"]
     assert metadata["namespace"] == "shop"
     assert metadata["labels"]["fluxcd.io/sync-gc-mark"].startswith("sha256.")
+
+
+def test_secrets_are_sealed_and_nothing_else_is() -> None:
+    private, public = generate()
+    sealer = Sealer(public_key=public, fingerprint_key=b"k")
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {k: canary}\n"
+    text = f"{secret}---\n{CONFIG}"
+    sealed, plain = read(
+        "a.yaml", text.encode(), default_namespace="shop", mark_set="set", sealer=sealer
+    ).items
+    open_ = file(text).items
+
+    assert (sealed.sealed, plain.sealed) == (True, False)
+    assert Opener(private).open(sealed.body) == open_[0].body
+    assert sealed.digest not in {open_[0].digest, sealed.body}
+    assert plain == open_[1]
 
 
 def test_only_kinds_of_known_scope_are_given_or_denied_a_namespace() -> None:
