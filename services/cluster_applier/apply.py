@@ -96,6 +96,7 @@ class Applying:
         try:
             async with pace(at_once, name=f"apply {self._sync}") as self._pace:
                 for step, some in staged((one.id, one) for one in wanted):
+                    await self._asking.still_ours()
                     # In the order of the bundle, so that each of its chunks is opened once.
                     ordered = sorted(some, key=lambda one: (one.entry.chunk, one.entry.offset))
                     needed = step <= DEFINITIONS
@@ -141,7 +142,6 @@ class Applying:
             self.unfinished = True
             self.hold(one, "failed", f"not tried: other objects of kind {one.id.kind} failed")
             return
-        await self._asking.still_ours()
         self._ledger.begin(name)
         try:
             await faults.reach("apply.before")

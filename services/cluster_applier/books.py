@@ -6,10 +6,12 @@ from services.cluster_applier import placing
 from services.cluster_applier.apply import Applying
 from services.cluster_applier.domain.inventory import Applied, Inventory
 from services.cluster_applier.domain.plan import Plan
+from services.cluster_applier.inventory_store import CONFIRMED
 from services.cluster_applier.prune import Pruning
 from services.cluster_applier.target import Target
 from shared.bundle.format import Header
 from shared.contract import ObjectResult
+from shared.runtime.errors import TemporaryError
 
 
 class Books:
@@ -33,11 +35,35 @@ class Books:
         return self._inventory
 
     async def announce(self, todo: Plan) -> None:
-        """Write down what is new before it is applied: a crash must not make us forget it."""
+        """
+        Write down what is new before it is applied: a crash must not make us forget it.
+
+        Where another process worked on the sync before, its claim becomes ours, so that it stops
+        at its next look.
+        """
         inventory = await self.known()
         new = {str(one.id): Applied() for one in todo.apply if str(one.id) not in inventory.objects}
-        if new:
+        if new or (todo.apply and not self._is_ours(inventory)):
             await self._save(inventory.model_copy(update={"objects": {**inventory.objects, **new}}))
+
+    async def claim(self) -> None:
+        """Make the inventory ours, if it is not yet."""
+        inventory = await self.known()
+        if not self._is_ours(inventory):
+            await self._save(inventory)
+
+    async def confirm(self, *, at_most: float = CONFIRMED) -> None:
+        """
+        Return if the sync is still ours to work on.
+
+        Raises:
+            TemporaryError: another process works on it; what it wrote is read next time.
+        """
+        try:
+            await self._target.inventories.confirm(self._sync, at_most=at_most)
+        except TemporaryError:
+            self._inventory = None
+            raise
 
     def remember(self, applying: Applying, pruning: Pruning | None = None) -> None:
         """Keep what was done so far, though the round does not end."""
@@ -63,7 +89,12 @@ class Books:
             await self._save(merged)
         self.carried = []
 
+    def _is_ours(self, inventory: Inventory) -> bool:
+        return inventory.claim == self._target.inventories.identity
+
     async def _save(self, inventory: Inventory) -> None:
+        identity = self._target.inventories.identity
+        inventory = inventory.model_copy(update={"claim": identity})
         try:
             await self._target.inventories.save(inventory)
         except BaseException:

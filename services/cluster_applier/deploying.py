@@ -9,6 +9,7 @@ from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.plan import Plan, Wanted, plan
 from services.cluster_applier.domain.pruning import is_flux_own
 from services.cluster_applier.drifting import Drifting
+from services.cluster_applier.inventory_store import JUST_NOW
 from services.cluster_applier.look import Look
 from services.cluster_applier.placing import Placed
 from services.cluster_applier.target import Target
@@ -35,7 +36,7 @@ class Deploying:
         """Return a round of changes that begins now."""
 
         async def still_ours() -> None:
-            await self._target.inventories.confirm(self._sync)
+            await self._books.confirm(at_most=JUST_NOW)
 
         async def gives(name: str, owner: str) -> bool:
             return not await self._target.siblings.declares(owner, name, bundle.header)
@@ -43,7 +44,7 @@ class Deploying:
         answered = self._drifting.answered
         return Applying(
             self._sync,
-            self._target.kube,
+            self._target.kube.fenced(self._books.confirm),
             self._target.ledger,
             bundle,
             inventory.objects,

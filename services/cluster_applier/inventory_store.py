@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from services.cluster_applier.domain.inventory import Inventory, decoded
+from services.cluster_applier.domain.inventory import Inventory, NewerFormatError, decoded
 from services.cluster_applier.kube import METADATA, Kube
 from shared.runtime import faults
 from shared.runtime.errors import PermanentError, TemporaryError
@@ -19,7 +20,9 @@ LARGEST = 1_000_000
 FRESH = 30.0
 """Seconds for which what a list told of another sync's inventory is good enough."""
 CONFIRMED = 2.0
-"""Seconds after which it is asked again whether an inventory is still as we know it."""
+"""Seconds after which it is asked again whether an inventory is still as we know it ..."""
+JUST_NOW = 0.25
+"""... and where much depends on it, as at the begin of a stage."""
 _MARK = "app.kubernetes.io/managed-by"
 _PREFIX = "flux-inventory-"
 
@@ -37,8 +40,9 @@ class _Known:
 class InventoryStore:
     """The inventories of one target's syncs."""
 
-    def __init__(self, kube: Kube, namespace: str, *, confirmed: float = CONFIRMED) -> None:
-        self._confirmed = confirmed
+    def __init__(self, kube: Kube, namespace: str, identity: str) -> None:
+        self.identity = identity
+        """Of this process; inventories that it writes are claimed by it."""
         self._kube = kube
         self._namespace = namespace
         self._known: dict[str, _Known] = {}
@@ -73,28 +77,29 @@ class InventoryStore:
             raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
         return await self._read(sync, answer.body)
 
-    async def confirm(self, sync: str) -> None:
+    async def confirm(self, sync: str, *, at_most: float = CONFIRMED) -> None:
         """
-        Return if nobody else wrote the inventory since we read it; asked every now and then.
+        Return if nobody else wrote the inventory since we read it, *at_most* seconds ago.
 
         Raises:
             TemporaryError: somebody did, so we are not the only one who applies.
         """
         async with self._confirming.setdefault(sync, asyncio.Lock()):
             known = self._known.get(sync)
-            if known is None or _now() - known.at < self._confirmed:
+            if known is None or _now() - known.at < at_most:
                 return
+            asked = _now()
             answer = await self._kube.get(self._path(sync), accept=METADATA)
             if not answer.ok and answer.status != 404:
                 raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
             version = answer.metadata.get("resourceVersion") if answer.ok else ""
             if version != known.version:
                 raise _written(sync)
-            known.at = _now()
+            known.at = asked
 
     async def save(self, inventory: Inventory) -> None:
         """
-        Keep *inventory*, if nobody else wrote it since we read it.
+        Keep *inventory* as ours, if nobody else wrote it since we read it.
 
         Raises:
             TemporaryError: somebody did; read it again.
@@ -126,17 +131,27 @@ class InventoryStore:
         name = str(item["metadata"]["name"])
         if name.startswith(_PREFIX) and self._listed is not None:
             sync = name.removeprefix(_PREFIX)
-            self._listed[sync] = await self._read(sync, item)
+            with suppress(PermanentError):  # told when that sync itself is looked at
+                self._listed[sync] = await self._read(sync, item)
 
     async def _read(self, sync: str, body: Any) -> Inventory:
         self._known[sync] = _Known(version=body["metadata"]["resourceVersion"], at=_now())
         try:
             found = await asyncio.to_thread(decoded, body.get("data") or {})
+            if found.sync == sync:
+                return found
+            lost = f"it is that of {found.sync}"
+        except NewerFormatError as error:
+            where = f"ConfigMap {self._namespace}/{_PREFIX}{sync}"
+            raise PermanentError(
+                f"the inventory of {sync} was written by a newer Flux: {error}; run that one, or"
+                f" delete the {where} to begin anew"
+            ) from error
         except ValueError as error:
-            # Everything is applied again and nothing deleted: what it held is not known any more.
-            logger.error("inventory unreadable, begun anew", sync=sync, reason=str(error))  # noqa: TRY400 - no bug of ours
-            return Inventory(sync=sync)
-        return found if found.sync == sync else Inventory(sync=sync)
+            lost = str(error)
+        # Everything is applied again; what may be deleted must be proved by its marks.
+        logger.error("inventory unreadable, begun anew", sync=sync, reason=lost)
+        return Inventory(sync=sync, lost=f"the inventory was begun anew: {lost}")
 
     async def _make_namespace(self) -> None:
         namespace = {"metadata": {"name": self._namespace}}

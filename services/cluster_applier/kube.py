@@ -6,8 +6,9 @@ Requests are our own: the clients of kubernetes-asyncio decode what we never loo
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -29,16 +30,39 @@ DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLis
 REQUESTS = Counter("flux_cluster_applier_requests_total", "API requests", ["target", "verb"])
 
 Params = Mapping[str, str]
+Check = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Tally:
+    requests: int = 0
 
 
 class Kube:
     """One target's API server."""
 
-    def __init__(self, target: Target, way_in: Door) -> None:
+    def __init__(
+        self,
+        target: Target,
+        way_in: Door,
+        *,
+        check: Check | None = None,
+        tally: _Tally | None = None,
+    ) -> None:
         self.name = f"cluster {target.name}"
-        self.requests = 0
         self._target = target
         self._door = way_in
+        self._check = check
+        self._tally = tally or _Tally()
+
+    @property
+    def requests(self) -> int:
+        """How much was asked of it so far."""
+        return self._tally.requests
+
+    def fenced(self, check: Check) -> "Kube":
+        """Return the same server, of which nothing that writes is asked unless *check* returns."""
+        return Kube(self._target, self._door, check=check, tally=self._tally)
 
     async def get(self, path: str, *, accept: str = "application/json", **params: str) -> Answer:
         """
@@ -99,13 +123,13 @@ class Kube:
         params = {"fieldManager": MANAGER}
         return self._certain(await self._call("PUT", "update", path, body=data, params=params))
 
-    async def delete(self, path: str, *, uid: str) -> Answer:
-        """Delete an object if it is still the one with that uid."""
+    async def delete(self, path: str, *, uid: str, version: str) -> Answer:
+        """Delete an object if it is still the one with that uid, and nobody wrote to it since."""
         options = {
             "kind": "DeleteOptions",
             "apiVersion": "v1",
             "propagationPolicy": "Background",
-            "preconditions": {"uid": uid},
+            "preconditions": {"uid": uid, "resourceVersion": version},
         }
         body = json.dumps(options).encode()
         return await self._once_more("DELETE", "delete", path, body=body)
@@ -168,6 +192,8 @@ class Kube:
             "Accept": accept,
             **await self._door.authorization(),
         }
+        if self._check and method != "GET":
+            await self._check()  # last of all: who was frozen finds out before it writes
         self._count(verb)
         seconds = self._target.timeout
         try:
@@ -202,7 +228,7 @@ class Kube:
         return answer
 
     def _count(self, verb: str) -> None:
-        self.requests += 1
+        self._tally.requests += 1
         REQUESTS.labels(self._target.name, verb).inc()
 
 

@@ -1,8 +1,10 @@
 """Wires cluster-applier together. The only module here that knows every other one."""
 
+import platform
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from secrets import token_hex
 
 from services.cluster_applier import handlers
 from services.cluster_applier.domain.drift import Drift
@@ -22,6 +24,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
     """Yield the workers of cluster-applier."""
     settings = Settings.of(config)
     syncs: dict[str, Sync] = {}
+    identity = f"{platform.node()}-{token_hex(4)}"
 
     def drift(sync: str, name: str, what: Drift) -> None:
         syncs[sync].drifting.see(name, what)
@@ -32,7 +35,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
 
     async with AsyncExitStack() as stack:
         targets = {
-            one.name: await stack.enter_async_context(target(one, bus, drift=drift))
+            one.name: await stack.enter_async_context(target(one, bus, identity, drift=drift))
             for one in settings.targets
         }
         for one in settings.syncs:

@@ -1,8 +1,8 @@
 """
 Deletes what a sync applied and declares no more, the last stage first.
 
-Nothing is deleted on memory alone: each object is looked at just before, and its uid must be the
-one that we applied.
+Nothing is deleted on memory alone: each object is looked at just before, and goes only as it was
+seen then. Whoever wrote to it since is asked about anew.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +11,26 @@ from typing import Any
 
 import structlog
 
+from services.cluster_applier.answers import Answer
 from services.cluster_applier.contents import Contents
 from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger
-from services.cluster_applier.domain.pruning import Fate, is_flux_own, judged
+from services.cluster_applier.domain.pruning import Fate, Judgement, is_flux_own, judged
 from services.cluster_applier.domain.stages import staged
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from services.cluster_applier.pace import pace
 from services.cluster_applier.sending import patient
 from shared.contract import ObjectResult
 from shared.manifests import ObjectId
+from shared.runtime import faults
 
 logger = structlog.get_logger(__name__)
 
 MANY = 8
 """From so many of a kind in a namespace on they are looked at by a list."""
+LOOKS = 5
+"""So often an object is looked at anew because somebody wrote to it since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,10 @@ class _Gone:
     @property
     def collection(self) -> str:
         return self.resource.collection(self.id.namespace) if self.resource else ""
+
+    @property
+    def path(self) -> str:
+        return f"{self.collection}/{self.id.name}"
 
 
 class Pruning:
@@ -61,6 +69,8 @@ class Pruning:
         self._namespace = namespace
         self._there: dict[str, Mapping[str, Any]] = {}
         self._listed: set[str] = set()
+        self._doubted: set[str] = set()
+        """Paths of what was written to since it was listed."""
         self._contents = Contents(kube, discovery)
 
     def give(self, moved: Mapping[str, str]) -> None:
@@ -118,16 +128,26 @@ class Pruning:
             kind = f"{gone.id.group or 'core'} {gone.id.kind}"
             self._keep(gone, f"the cluster serves no {kind} now; deleted when it does")
             return
-        path = gone.resource.path(gone.id.namespace, gone.id.name)
-        if gone.collection in self._listed:
-            metadata = self._there.get(path)
-        else:
-            answer = await patient(self._kube, lambda: self._kube.look(path, accept=METADATA))
-            if not answer.ok and answer.status != 404:
-                self._fail(gone, answer.reason, passing=answer.passing)
+        for _ in range(LOOKS):
+            metadata = await self._metadata(gone)
+            if isinstance(metadata, Answer):
+                self._fail(gone, metadata.reason, passing=metadata.passing)
                 return
-            metadata = answer.metadata if answer.ok else None
-        judgement = judged(metadata, gone.applied)
+            if await self._settled(gone, judged(metadata, gone.applied)):
+                return
+        self._fail(gone, "somebody writes to it all the time; tried again soon", passing=True)
+
+    async def _metadata(self, gone: _Gone) -> Mapping[str, Any] | Answer | None:
+        """Return what an object is now, None where it is gone, or why that can't be told."""
+        if gone.collection in self._listed and gone.path not in self._doubted:
+            return self._there.get(gone.path)
+        answer = await patient(self._kube, lambda: self._kube.look(gone.path, accept=METADATA))
+        if answer.status == 404:
+            return None
+        return answer.metadata if answer.ok else answer
+
+    async def _settled(self, gone: _Gone, judgement: Judgement) -> bool:
+        """Do what was judged; return False where it must be judged anew."""
         match judgement.fate:
             case Fate.KEEP:
                 self._keep(gone, judgement.why)
@@ -136,20 +156,29 @@ class Pruning:
             case Fate.DELETE if foreign := await self._contents.foreign(gone.id):
                 self._keep(gone, f"it holds what this sync did not apply: {foreign}")
             case Fate.DELETE:
-                await self._delete(gone, path, judgement.uid)
+                return await self._delete(gone, judgement)
+        return True
 
-    async def _delete(self, gone: _Gone, path: str, uid: str) -> None:
+    async def _delete(self, gone: _Gone, judgement: Judgement) -> bool:
+        """Delete an object as it was judged; return False where it is another one by now."""
         name = str(gone.id)
         known = self._ledger.fields(name)
         self._ledger.release(name)  # its end is no drift
-        answer = await patient(self._kube, lambda: self._kube.delete(path, uid=uid))
+        uid, version = judgement.uid, judgement.version
+        await faults.reach("delete.before")
+        answer = await patient(
+            self._kube, lambda: self._kube.delete(gone.path, uid=uid, version=version)
+        )
+        await faults.reach("delete.after")
         if answer.ok or answer.status == 404:
             self._forget(gone, "deleted")
-        elif answer.status == 409:
-            self._forget(gone, "skipped", "somebody made it anew, so it is not ours")
-        else:
-            self._ledger.restore(name, known)
-            self._fail(gone, answer.reason, passing=answer.passing)
+            return True
+        self._ledger.restore(name, known)
+        if answer.status == 409:
+            self._doubted.add(gone.path)
+            return False
+        self._fail(gone, answer.reason, passing=answer.passing)
+        return True
 
     def _forget(self, gone: _Gone, action: str, why: str = "") -> None:
         self._ledger.release(str(gone.id))

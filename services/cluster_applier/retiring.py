@@ -6,6 +6,7 @@ from services.cluster_applier.books import Books
 from services.cluster_applier.domain.fence import Verdict
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.plan import obsolete, reason_to_keep
+from services.cluster_applier.inventory_store import JUST_NOW
 from services.cluster_applier.look import Look
 from services.cluster_applier.prune import Pruning
 from services.cluster_applier.settings import SyncSettings
@@ -30,7 +31,7 @@ class Retiring:
     def round(self) -> Pruning:
         """Return a round of deletions that begins now."""
         return Pruning(
-            self._target.kube,
+            self._target.kube.fenced(self._books.confirm),
             self._target.discovery,
             self._target.ledger,
             at_once=self._target.settings.concurrency,
@@ -57,7 +58,8 @@ class Retiring:
             pruning.unfinished = True
             return f"the sync {late} was not read at this revision yet; objects may move there"
         try:
-            await self._target.inventories.confirm(self._settings.name)
+            await self._books.claim()
+            await self._books.confirm(at_most=JUST_NOW)
             pruning.give(moved)
             await pruning.delete((name, one) for name, one in gone if name not in moved)
         except BaseException:

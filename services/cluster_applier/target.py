@@ -47,7 +47,9 @@ class Target:
 
 
 @asynccontextmanager
-async def target(settings: Settings, bus: Bus, *, drift: OnDrift) -> AsyncIterator[Target]:
+async def target(
+    settings: Settings, bus: Bus, identity: str, *, drift: OnDrift
+) -> AsyncIterator[Target]:
     """Open a cluster; workloads are watched from the start, other kinds once they are applied."""
     ledger = Ledger()
     live = Live(settings.name, ledger, bus)
@@ -58,7 +60,7 @@ async def target(settings: Settings, bus: Bus, *, drift: OnDrift) -> AsyncIterat
             settings=settings,
             kube=api,
             discovery=Discovery(api),
-            inventories=InventoryStore(api, settings.namespace),
+            inventories=InventoryStore(api, settings.namespace, identity),
             ledger=ledger,
             watches=watches,
             live=live,

@@ -28,7 +28,8 @@ POINTS = frozenset(
     {
         *("publish.before", "publish.after", "ack.before", "ack.after"),
         *("push.before", "push.after", "marker.before", "marker.after"),
-        *("apply.before", "apply.after", "inventory.before", "inventory.after"),
+        *("apply.before", "apply.after", "delete.before", "delete.after"),
+        *("inventory.before", "inventory.after"),
     }
 )
 """All places there are."""
@@ -65,6 +66,11 @@ def arm(text: str) -> None:
         _armed[found["point"]] = Fault(what=found["what"], left=int(found["time"] or 1))
     if _armed:
         logger.warning("faults armed", faults=text)
+
+
+def armed() -> frozenset[str]:
+    """Return the places where something still waits to happen."""
+    return frozenset(_armed)
 
 
 async def reach(point: str) -> None:

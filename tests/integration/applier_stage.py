@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -129,6 +129,19 @@ async def staged(place: Cluster, state: Path) -> AsyncIterator[Stage]:
             namespace=namespace,
             cluster=place,
         )
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        listening = group.create_task(found.listen())
+        stack.callback(listening.cancel)
+        yield found
+
+
+@asynccontextmanager
+async def parted(stage: Stage) -> AsyncIterator[Stage]:
+    """Yield a second replica of *stage*, which a cut has parted from it: on a bus of its own."""
+    async with AsyncExitStack() as stack:
+        broker = MemoryBroker([("default", name) for name in SYNCS])
+        bus = await stack.enter_async_context(broker.connect("/test"))
+        found = replace(stage, broker=broker, bus=bus, told=[])
         group = await stack.enter_async_context(asyncio.TaskGroup())
         listening = group.create_task(found.listen())
         stack.callback(listening.cancel)

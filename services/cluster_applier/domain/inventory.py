@@ -4,10 +4,13 @@ import base64
 import zlib
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 KEY = "inventory"
 """The ConfigMap's key."""
+FORMAT = 1
+LARGEST = 64_000_000
+"""Bytes of an inventory before compression."""
 
 
 class Applied(BaseModel):
@@ -43,13 +46,27 @@ class Inventory(BaseModel):
     """The one applied last; empty for none."""
     height: int = 0
     generation: int = 0
+    claim: str = ""
+    """The process that works on the sync; who finds another one here than itself, writes its own
+    before anything else."""
     objects: Mapping[str, Applied] = {}
     """By object id."""
+    lost: str = Field(default="", exclude=True)
+    """Why it is not known any more what was applied before, if so."""
 
     def encoded(self) -> Mapping[str, str]:
         """Return the data of its ConfigMap."""
         packed = zlib.compress(self.model_dump_json(exclude_defaults=True).encode(), 6)
-        return {"revision": self.revision, KEY: base64.b64encode(packed).decode()}
+        return {
+            "format": str(FORMAT),
+            "revision": self.revision,
+            "claim": self.claim,
+            KEY: base64.b64encode(packed).decode(),
+        }
+
+
+class NewerFormatError(ValueError):
+    """An inventory that a newer Flux wrote: it must neither be used nor overwritten."""
 
 
 def decoded(data: Mapping[str, str]) -> Inventory:
@@ -57,9 +74,21 @@ def decoded(data: Mapping[str, str]) -> Inventory:
     Return the inventory that a ConfigMap holds.
 
     Raises:
+        NewerFormatError: a newer Flux wrote it.
         ValueError: it can't be read.
     """
     try:
-        return Inventory.model_validate_json(zlib.decompress(base64.b64decode(data[KEY])))
+        if int(data.get("format") or FORMAT) > FORMAT:
+            raise NewerFormatError(f"it has the format {data['format']}, and we know {FORMAT}")
+        return Inventory.model_validate_json(_unpacked(base64.b64decode(data[KEY])))
     except (KeyError, zlib.error) as error:
-        raise ValueError(f"the inventory can't be read: {error}") from error
+        raise ValueError(f"it can't be read: {error}") from error
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Return what was compressed; a few bytes that somebody made may claim to be gigabytes."""
+    unpacking = zlib.decompressobj()
+    found = unpacking.decompress(packed, LARGEST)
+    if not unpacking.eof:
+        raise ValueError("it can't be read: torn, or larger than any inventory")
+    return found

@@ -27,6 +27,7 @@ class Judgement:
     fate: Fate
     why: str = ""
     uid: str = ""
+    version: str = ""
     """The one that may be deleted."""
 
 
@@ -44,7 +45,7 @@ def judged(metadata: Mapping[str, Any] | None, applied: Applied) -> Judgement:
         return Judgement(fate=Fate.KEEP, why="it is annotated in the cluster to be kept")
     if metadata.get("ownerReferences"):
         return Judgement(fate=Fate.KEEP, why="it has an owner in the cluster, and goes with it")
-    return Judgement(fate=Fate.DELETE, uid=uid)
+    return Judgement(fate=Fate.DELETE, uid=uid, version=str(metadata.get("resourceVersion", "")))
 
 
 def is_flux_own(named: ObjectId, namespace: str) -> bool:

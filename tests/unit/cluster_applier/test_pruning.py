@@ -18,7 +18,7 @@ from services.cluster_applier.live import MOMENT, Live
 from services.cluster_applier.prune import Pruning
 from shared.contract import SyncRequested
 from shared.manifests import ObjectId
-from shared.runtime.errors import PermanentError, TemporaryError
+from shared.runtime.errors import PermanentError
 from tests.unit.cluster_applier.fakes import FakeApi, FakeBus, listed, owned, serving
 
 MAPS = "/api/v1/namespaces/n/configmaps"
@@ -160,23 +160,10 @@ async def test_an_inventory_that_is_too_large_is_told_with_the_remedy(tmp_path: 
     api = FakeApi()
     async with serving(api, tmp_path) as kube:
         with pytest.raises(PermanentError, match=f"25000 objects .* holds {LARGEST}: divide"):
-            await InventoryStore(kube, "flux-system").save(Inventory(sync="a", objects=objects))
+            await InventoryStore(kube, "flux-system", "us").save(
+                Inventory(sync="a", objects=objects)
+            )
     assert api.asked == []
-
-
-async def test_who_finds_that_another_applier_wrote_stops_before_the_next_object(
-    tmp_path: Path,
-) -> None:
-    api, at = FakeApi(), "/api/v1/namespaces/flux-system/configmaps/flux-inventory-apps"
-    data = Inventory(sync="apps").encoded()
-    api.on("GET", at, (200, {"metadata": {"resourceVersion": "1"}, "data": dict(data)}))
-    async with serving(api, tmp_path) as kube:
-        store = InventoryStore(kube, "flux-system", confirmed=0.0)
-        await store.load("apps")
-        await store.confirm("apps")
-        api.on("GET", at, (200, {"metadata": {"resourceVersion": "2"}}))
-        with pytest.raises(TemporaryError, match="another applier wrote it"):
-            await store.confirm("apps")
 
 
 async def test_a_workload_is_told_again_when_it_is_known_whose_it_is() -> None:
