@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import os
 import socket
 import sys
@@ -18,7 +17,7 @@ from shared.bus.port import Bus
 from shared.config import secrets
 from shared.config.load import ConfigError, load
 from shared.config.model import Config
-from shared.runtime import faults, lifecycle, log
+from shared.runtime import faults, garbage, lifecycle, log
 from shared.runtime.errors import FluxError, PermanentError
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import Worker
@@ -73,6 +72,7 @@ async def run(
     name: str, replica: str, config: Config, wire: Wire, *, connect: Connect, health: Health
 ) -> None:
     """Open what the service needs, in order, and run its workers until SIGTERM."""
+    garbage.collect_seldom()
     port = getattr(config.health, name.replace("-", "_"))
     workers: Mapping[str, Worker] | None = None
     with lifecycle.stop_on_signals() as stop:
@@ -91,9 +91,7 @@ async def run(
                 health.source(bus.problems)
                 workers = await opened.enter_async_context(wire(config, bus, health))
                 logger.info("started", workers=sorted(workers))
-                # What is there now stays: collecting garbage need not look through it again.
-                gc.collect()
-                gc.freeze()
+                garbage.keep_all()
             if workers is not None:
                 await lifecycle.supervise(workers, stop=stop, grace=config.shutdown_grace)
     logger.info("stopped")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from shared.runtime.errors import PermanentError
 from shared.runtime.health import BEAT, LAG_NOW, Health
@@ -78,6 +79,30 @@ async def test_a_blocked_event_loop_is_seen() -> None:
         for _ in range(10):  # turns of the loop, not time
             await asyncio.sleep(0)
         assert LAG_NOW._value.get() > BEAT / 4
+
+
+async def test_work_that_holds_up_the_event_loop_is_told_and_a_busy_machine_is_not() -> None:
+    with capture_logs() as logs:
+        async with Health().serving("127.0.0.1", 0):
+            await asyncio.sleep(BEAT / 2)
+            time.sleep(3 * BEAT)  # noqa: ASYNC251 - as if others had the processor
+            await asyncio.sleep(BEAT)
+            assert told(logs) == []
+            work(3 * BEAT)
+            await asyncio.sleep(BEAT)
+    assert told(logs)[0]["event"] == "event loop held up"
+    assert told(logs)[0]["seconds"] > BEAT
+
+
+def told(logs: list) -> list:
+    return [one for one in logs if one["log_level"] == "warning"]
+
+
+def work(seconds: float) -> None:
+    """Use the processor for so long."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
 
 
 async def test_an_address_that_is_taken_is_told_with_its_remedy() -> None:
