@@ -7,11 +7,12 @@ an error that names who is silent, never a request that hangs.
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from services.gateway.asking import Asking
 from services.gateway.domain.errors import ApiError, missing, unprocessable
-from services.gateway.domain.jobs import Job
+from services.gateway.domain.jobs import KEPT, Job
 from services.gateway.domain.names import means_repository
 from services.gateway.domain.notices import GitChange, ImageChange
 from services.gateway.domain.specs import ALL, Request, Spec
@@ -20,9 +21,14 @@ from services.gateway.settings import Settings
 from shared.contract import (
     ContainersSpec,
     Draft,
+    Event,
     HeadQuestion,
     HeadTold,
     ImageSpec,
+    Message,
+    OrderCompleted,
+    OrderGiven,
+    OrderRejected,
     PlanMade,
     PlanQuestion,
     PolicySpec,
@@ -37,6 +43,8 @@ from shared.runtime.tasks import first_error
 UNHEARD = 45.0
 """Seconds after which a person is told that nobody has begun with an order; before fluxctl's own
 patience ends, which names nobody."""
+SYNC = "sync"
+"""What stands for the order's id in a sync, which is no order that anybody takes."""
 REVISION = 7
 """Characters of a revision that clients cut off, and crash where there are fewer."""
 
@@ -59,8 +67,7 @@ class Handlers:
         parts = self._by_repository(request.spec)
         if request.plan:
             return await self._plan(request, parts)
-        identity, now = uuid7(), asyncio.get_running_loop().time()
-        job = self._view.jobs.give(identity, orders=len(parts), spec=request.sent, now=now)
+        given = OrderGiven(target=self._view.target, orders=len(parts), spec=request.sent)
         orders = (
             UpdateRequested(
                 repository=repository,
@@ -70,8 +77,7 @@ class Handlers:
             )
             for repository, spec in parts.items()
         )
-        await self._asking.say(*(Draft(message=order, correlationid=job.id) for order in orders))
-        return job.id
+        return await self._say(given, *orders)
 
     def job(self, identity: str) -> Mapping[str, Any]:
         """Return what became of a job."""
@@ -79,8 +85,8 @@ class Handlers:
         if job is None:
             raise missing(
                 f'unknown job "{identity}"',
-                f"Nothing is known of the job {identity}. If the gateway was restarted meanwhile"
-                " its order may still wait, and will be carried out.",
+                f"Nothing is known of the job {identity}: the gateway remembers the newest"
+                f" {KEPT}, as far as its log goes back.",
             )
         return job.json(self._unheard_of(job))
 
@@ -122,7 +128,7 @@ class Handlers:
         """Say that nobody has begun with a job, if that is so for too long."""
         if job.given is None or job.status != "queued":
             return ""
-        if asyncio.get_running_loop().time() - job.given < self._unheard:
+        if (datetime.now(UTC) - job.given).total_seconds() < self._unheard:
             return ""
         return (
             f"nobody has begun with the order within {self._unheard:g} s; is repo-writer running?"
@@ -130,25 +136,27 @@ class Handlers:
         )
 
     async def _sync(self) -> str:
-        """Poll every branch and ask for every sync; the job is done when the heads are known."""
-        job = self._view.jobs.give(uuid7())
+        """Poll every branch and ask for every sync; it is done when the heads are known."""
         heads = await self._heads(self._settings.repositories)
         signals = (
             SyncRequested(sync=sync, reason="person")
             for one in self._settings.repositories.values()
             for sync in one.syncs
         )
-        await self._asking.say(*(Draft(message=one, correlationid=job.id) for one in signals))
         for repository, head in heads.items():
             if not head.error:
                 self._view.branches[repository].push(head.revision)
+        given = OrderGiven(target=self._view.target)
+        return await self._say(given, *signals, self._end_of_sync(heads))
+
+    def _end_of_sync(self, heads: Mapping[str, HeadTold]) -> Event:
         errors = dict.fromkeys(head.error for head in heads.values() if head.error)
         if errors or not heads:
-            job.reject(job.id, "; ".join(errors) or "no sync is configured for this target")
-        else:
-            # Of several repositories the first one is shown, as in `git-repo-config`.
-            job.complete(job.id, next(iter(heads.values())).revision, {})
-        return job.id
+            reason = "; ".join(errors) or "no sync is configured for this target"
+            return OrderRejected(order=SYNC, about=self._view.target, reason=reason)
+        # Of several repositories the first one is shown, as in `git-repo-config`.
+        first = next(iter(heads.values()))
+        return OrderCompleted(order=SYNC, about=self._view.target, revision=first.revision)
 
     async def _heads(self, repositories: Iterable[str]) -> Mapping[str, HeadTold]:
         async with asyncio.TaskGroup() as group:
@@ -170,11 +178,23 @@ class Handlers:
             for name, spec in parts.items()
         ]
         plans = await self._plans(questions)
-        job = self._view.jobs.give(uuid7(), orders=len(parts), spec=request.sent)
-        job.result = {}
-        for repository, made in zip(parts, plans, strict=True):
-            job.complete(repository, "", made.result)
-        return job.id
+        given = OrderGiven(
+            target=self._view.target, orders=len(parts), plan=True, spec=request.sent
+        )
+        ends = (
+            OrderCompleted(order=repository, about=repository, result=made.result)
+            for repository, made in zip(parts, plans, strict=True)
+        )
+        return await self._say(given, *ends)
+
+    async def _say(self, *messages: Message) -> str:
+        """Say what a new job is made of; return its id. A restart reads it from the log."""
+        job = uuid7()
+        drafts = [Draft(message=message, correlationid=job) for message in messages]
+        for draft in drafts:
+            self._view.fold(draft.sealed("/gateway"))
+        await self._asking.say(*drafts)
+        return job
 
     async def _plans(self, questions: Iterable[PlanQuestion]) -> list[PlanMade]:
         with first_error():

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from services.gateway.asking import Asking
 from services.gateway.attendance import Attendance
+from services.gateway.checkpoint import Checkpoint
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
@@ -26,7 +27,8 @@ async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mappin
     if settings.token:
         settings.token.read()  # one that is not there is told now, not to the first client
     view, listeners, asking = View(settings.target, settings.syncs), Listeners(), Asking(bus)
-    follower = Follower(bus, view, listeners)
+    checkpoint = Checkpoint(settings.state_dir / "view.checkpoint", of=settings.about)
+    follower = Follower(bus, view, listeners, checkpoint)
     health.check("log", follower.problem)
     handlers, tags = Handlers(settings, view, asking), RegistryTags(view, asking)
     api = Api(

@@ -1,7 +1,10 @@
 """The slice of `flux.yaml` that the gateway takes."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Self
 
 from shared.config.model import Config
@@ -33,11 +36,18 @@ class Settings:
     target: str
     repositories: Mapping[str, Repository]
     """Those of the target's syncs, by id; the first one stands for all where one is shown."""
+    state_dir: Path
 
     @property
     def syncs(self) -> Mapping[str, tuple[str, ...]]:
         """The names of the target's syncs, by repository."""
         return {name: one.syncs for name, one in self.repositories.items()}
+
+    @property
+    def about(self) -> str:
+        """A digest of what the view is about: with other syncs the log must be read anew."""
+        meant = json.dumps([self.target, {name: sorted(some) for name, some in self.syncs.items()}])
+        return sha256(meant.encode()).hexdigest()
 
     @property
     def readonly(self) -> frozenset[str]:
@@ -67,4 +77,5 @@ class Settings:
             token=config.gateway.token,
             target=config.gateway.target,
             repositories=repositories,
+            state_dir=config.state_dir / "gateway",
         )

@@ -57,6 +57,7 @@ from shared.contract.orders import (
     DependencyUp,
     OrderAccepted,
     OrderCompleted,
+    OrderGiven,
     OrderRejected,
 )
 from shared.contract.presence import ReplicaPresent
@@ -100,6 +101,7 @@ __all__ = [
     "Order",
     "OrderAccepted",
     "OrderCompleted",
+    "OrderGiven",
     "OrderRejected",
     "PlanMade",
     "PlanQuestion",

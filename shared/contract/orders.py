@@ -1,10 +1,30 @@
 """The life of an order, and of what we depend on. The correlation id is the job's id."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from shared.contract.message import Event
 from shared.contract.updates import WorkloadResult
+
+
+class OrderGiven(Event):
+    """A person asked for something; the orders that it becomes have its job as correlation id."""
+
+    type: ClassVar[str] = "order.given.v1"
+
+    target: str
+    """Whose gateway was asked."""
+    orders: int = 1
+    """How many it becomes: one for each repository concerned."""
+    plan: bool = False
+    """A dry run: nothing is written."""
+    spec: Mapping[str, Any] | None = None
+    """As the client sent it, in Flux v1's shape; None for a sync."""
+
+    @property
+    def subject(self) -> str:
+        """The target."""
+        return self.target
 
 
 class OrderAccepted(Event):

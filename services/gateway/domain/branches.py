@@ -11,8 +11,8 @@ SHORTEST = 4
 class Branch:
     """The newest commits of one branch, the newest first."""
 
-    def __init__(self) -> None:
-        self.revisions: list[str] = []
+    def __init__(self, revisions: Sequence[str] = ()) -> None:
+        self.revisions: list[str] = [*revisions]
 
     def observe(self, newest_first: Sequence[str]) -> None:
         """Put what git-watcher saw in front of what is older."""

@@ -58,19 +58,32 @@ class Fields:
         return found
 
 
+DEEPEST = 50
+"""Levels of a body; readers of the log take some 200."""
+
+
 def check_text(body: Any) -> None:
     """
-    Refuse characters that no name and no message may have: NUL, and halves of surrogate pairs.
+    Refuse what can't be said on: characters that no name has (NUL, halves of surrogate pairs), and
+    objects inside objects without end.
 
     Raises:
         ApiError: 400.
     """
-    waiting = [body]
-    while waiting:
-        match waiting.pop():
-            case str() as text if "\0" in text or any("\ud800" <= one <= "\udfff" for one in text):
-                raise bad_request(f"{text[:80]!a} holds a character that can't be stored")
-            case list() as some:
-                waiting += some
-            case dict() as some:
-                waiting += [*some, *some.values()]
+    level = [body]
+    for _ in range(DEEPEST):
+        if not level:
+            return
+        level = [one for found in level for one in _inside(found)]
+    raise bad_request(f"the body is nested more than {DEEPEST} levels deep")
+
+
+def _inside(found: Any) -> list[Any]:
+    match found:
+        case str() if "\0" in found or any("\ud800" <= one <= "\udfff" for one in found):
+            raise bad_request(f"{found[:80]!a} holds a character that can't be stored")
+        case list():
+            return found
+        case dict():
+            return [*found, *found.values()]
+    return []

@@ -1,13 +1,16 @@
 """Jobs: what became of what a person asked for. A job's id is the orders' correlation id."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from shared.contract import WorkloadResult
+from shared.contract import OrderGiven, WorkloadResult
 
 KEPT = 2_000
-"""Finished jobs that stay readable; a client reads each at least twice."""
+"""Jobs that stay readable; a client reads each at least twice ..."""
+KEPT_RESULTS = 100_000
+"""... and of how many workloads they may tell in all: a release of everything tells of each."""
 
 NO_CHANGES = "no changes made in repo"
 
@@ -19,9 +22,9 @@ class Job:
     id: str
     orders: int = 1
     spec: Mapping[str, Any] | None = None
-    """As the client sent it; not known of jobs that were given before the gateway started."""
-    given: float | None = None
-    """When it was given, of the monotonic clock; None likewise."""
+    """As the client sent it; None for a sync."""
+    given: datetime | None = None
+    """When it was given; None where only its orders were heard of."""
     running: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     revision: str = ""
@@ -87,32 +90,55 @@ class Job:
 class Jobs:
     """All jobs that are remembered, by id."""
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
         self._jobs: dict[str, Job] = {}
+        self._results = 0
+        for job in jobs:
+            self._jobs[job.id] = job
+            self._results += len(job.result or ())
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self._jobs.values())
 
     def get(self, identity: str) -> Job | None:
         """Return a job, or None."""
         return self._jobs.get(identity)
 
-    def give(
-        self,
-        identity: str,
-        *,
-        orders: int = 1,
-        spec: Mapping[str, Any] | None = None,
-        now: float | None = None,
-    ) -> Job:
-        """Return the new job of a request."""
-        job = self.heard(identity)
-        job.orders, job.spec, job.given = orders, spec, now
-        return job
+    def give(self, identity: str, given: OrderGiven, when: datetime) -> None:
+        """Note what was asked for."""
+        job = self._heard(identity)
+        job.orders, job.spec, job.given = given.orders, given.spec, when
+        if given.plan and job.result is None:
+            job.result = {}
 
-    def heard(self, identity: str) -> Job:
+    def accept(self, identity: str, order: str) -> None:
+        """Note that an order of a job is worked on."""
+        self._heard(identity).accept(order)
+
+    def complete(
+        self, identity: str, order: str, revision: str, result: Mapping[str, WorkloadResult]
+    ) -> None:
+        """Note the end of an order of a job."""
+        job = self._heard(identity)
+        before = len(job.result or ())
+        job.complete(order, revision, result)
+        self._results += len(job.result or ()) - before
+        self._forget_oldest()
+
+    def reject(self, identity: str, order: str, reason: str) -> None:
+        """Note that an order of a job was refused."""
+        self._heard(identity).reject(order, reason)
+
+    def _heard(self, identity: str) -> Job:
         """Return the job of that id; a new one if nobody spoke of it yet."""
         job = self._jobs.setdefault(identity, Job(id=identity))
-        while len(self._jobs) > KEPT:
-            del self._jobs[next(iter(self._jobs))]
+        self._forget_oldest()
         return job
+
+    def _forget_oldest(self) -> None:
+        while len(self._jobs) > KEPT or (self._results > KEPT_RESULTS and len(self._jobs) > 1):
+            oldest = self._jobs.pop(next(iter(self._jobs)))
+            self._results -= len(oldest.result or ())
 
 
 def update_result(one: WorkloadResult) -> Mapping[str, Any]:

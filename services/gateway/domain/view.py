@@ -1,6 +1,6 @@
 """Everything that the gateway knows, folded from the log. Folding an event twice is harmless."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from services.gateway.domain.branches import Branch
 from services.gateway.domain.jobs import Jobs
@@ -12,6 +12,7 @@ from shared.contract import (
     Message,
     OrderAccepted,
     OrderCompleted,
+    OrderGiven,
     OrderRejected,
     RevisionObserved,
     StateDeclared,
@@ -44,7 +45,7 @@ class View:
         self._syncs = frozenset(sync for some in repositories.values() for sync in some)
         self.present: Mapping[str, frozenset[str]] | None = None
         """By stage: the replicas that are heard of; None while that is not known."""
-        self._down: dict[tuple[str, str], str] = {}
+        self.outages: dict[tuple[str, str], str] = {}
         """By dependency and who said so."""
         self._workloads: Mapping[str, tuple[StateDeclared, Workload]] | None = None
         self._automated: frozenset[str] | None = None
@@ -54,9 +55,9 @@ class View:
     def down(self) -> Mapping[str, str]:
         """Why a dependency is away, by its name: as those say who are still there."""
         if self.present is None:
-            return {dependency: reason for (dependency, _), reason in self._down.items()}
+            return {dependency: reason for (dependency, _), reason in self.outages.items()}
         there = frozenset().union(*self.present.values())
-        said = {name: why for (name, source), why in self._down.items() if source in there}
+        said = {name: why for (name, source), why in self.outages.items() if source in there}
         absent = (stage for stage, replicas in self.present.items() if not replicas)
         return {**said, **dict.fromkeys(absent, "no replica of it is running")}
 
@@ -65,6 +66,25 @@ class View:
         known = _FOLDS.get(type(envelope.message))
         if known:
             known(self, envelope)
+
+    def recall(
+        self,
+        *,
+        declared: Iterable[StateDeclared],
+        completed: Iterable[SyncCompleted],
+        failed: Iterable[SyncFailed],
+        live: Iterable[WorkloadChanged],
+        outages: Mapping[tuple[str, str], str],
+    ) -> None:
+        """Know what another view knew, instead of having it told."""
+        self.declared = {one.sync: one for one in declared}
+        self.live = {one.id: one for one in live}
+        self.failed = {}
+        for done in completed:
+            self._complete(done)
+        self.failed = {one.sync: one for one in failed}
+        self.outages = dict(outages)
+        self._workloads = self._automated = None
 
     def workloads(self) -> Mapping[str, tuple[StateDeclared, Workload]]:
         """Return every workload that git declares, by its id."""
@@ -128,8 +148,10 @@ class View:
     def _completed(self, envelope: Envelope) -> None:
         done = envelope.message
         assert isinstance(done, SyncCompleted)
-        if done.target != self.target:
-            return
+        if done.target == self.target:
+            self._complete(done)
+
+    def _complete(self, done: SyncCompleted) -> None:
         self.completed[done.sync] = done
         self.failed.pop(done.sync, None)
         errors = {one.id: one.message for one in done.objects if one.action == "failed"}
@@ -153,21 +175,23 @@ class View:
             self.live[changed.id] = changed
 
     def _order(self, envelope: Envelope) -> None:
-        job = self.jobs.heard(envelope.correlationid)
+        job = envelope.correlationid
         match envelope.message:
+            case OrderGiven() as given:
+                self.jobs.give(job, given, envelope.time)
             case OrderAccepted(order=order):
-                job.accept(order)
+                self.jobs.accept(job, order)
             case OrderCompleted(order=order, revision=revision, result=result):
-                job.complete(order, revision, result)
+                self.jobs.complete(job, order, revision, result)
             case OrderRejected(order=order, reason=reason):
-                job.reject(order, reason)
+                self.jobs.reject(job, order, reason)
 
     def _dependency(self, envelope: Envelope) -> None:
         match envelope.message:
             case DependencyDown(dependency=name, reason=reason):
-                self._down[name, envelope.source] = reason
+                self.outages[name, envelope.source] = reason
             case DependencyUp(dependency=name):
-                self._down.pop((name, envelope.source), None)
+                self.outages.pop((name, envelope.source), None)
 
 
 def _follows(policies: Policies) -> bool:
@@ -188,6 +212,7 @@ _FOLDS: Mapping[type[Message], Callable[[View, Envelope], None]] = {
     SyncCompleted: View._completed,  # noqa: SLF001 - same
     SyncFailed: View._failed,  # noqa: SLF001 - same
     WorkloadChanged: View._changed,  # noqa: SLF001 - same
+    OrderGiven: View._order,  # noqa: SLF001 - same
     OrderAccepted: View._order,  # noqa: SLF001 - same
     OrderCompleted: View._order,  # noqa: SLF001 - same
     OrderRejected: View._order,  # noqa: SLF001 - same

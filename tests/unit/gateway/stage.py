@@ -6,11 +6,14 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
 
 from services.gateway.asking import Asking
+from services.gateway.checkpoint import Checkpoint
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
@@ -52,6 +55,7 @@ from shared.contract import (
 )
 
 BRISK = Pace(beat=0.1)
+PLACES = [("default", "apps")]
 STAGES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier")
 REPOSITORY = "git.example.com/shop/config#main"
 URL = "https://git.example.com/shop/config.git"
@@ -154,8 +158,13 @@ class Stage:
     async def settled(self) -> None:
         """Wait until the gateway has folded all that was said."""
         async with asyncio.timeout(5):
-            while self.follower.folded < len(self.broker.streams[LOG].packets):
+            while self._folded < len(self.broker.streams[LOG].packets):
                 await asyncio.sleep(0)
+
+    @property
+    def _folded(self) -> int:
+        """How much of the log the gateway knows: in memory, offsets count from zero."""
+        return self.follower.place.offset + 1 if self.follower.place else 0
 
     async def get(self, path: str, **query: str) -> tuple[int, Any]:
         async with self.session.get(f"{self.url}/{path}", params=query) as answer:
@@ -237,17 +246,25 @@ async def a_stage(
     deadline: float = 5.0,
     unheard: float = 45.0,
     post: Callable[[Client], Post] = lambda bus: bus,
+    broker: MemoryBroker | None = None,
+    state: Path | None = None,
     **gateway: object,
 ) -> AsyncIterator[Stage]:
-    """Run a gateway; of the other stages only those *alive* answer, within *deadline* seconds."""
+    """
+    Run a gateway; of the other stages only those *alive* answer, within *deadline* seconds.
+
+    On the *broker* and the *state* of an earlier one it is that one, started again.
+    """
     settings = Settings.of(config(syncs, **gateway))
-    broker, stages, stop = MemoryBroker([("default", "apps")]), Stages(answers), asyncio.Event()
+    broker, stages, stop = broker or MemoryBroker(PLACES), Stages(answers), asyncio.Event()
     async with AsyncExitStack() as stack:
+        state = state or Path(stack.enter_context(TemporaryDirectory()))
         bus = await stack.enter_async_context(broker.connect("/gateway/test", pace=BRISK))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         view, listeners = View(settings.target, settings.syncs), Listeners()
         asking = Asking(post(bus), say=deadline, answer=deadline)
-        follower = Follower(bus, view, listeners, idle=0.005)
+        checkpoint = Checkpoint(state / "view.checkpoint", of=settings.about)
+        follower = Follower(bus, view, listeners, checkpoint, idle=0.005, patience=0.05)
         api = Api(
             settings,
             view,
