@@ -179,6 +179,7 @@ async def test_many_watches_that_fail_together_and_recover_one_by_one_are_one_ou
     async with watching(api, tmp_path, *kinds) as found:
         for kind in kinds:
             await api.wait_asked("GET", kind.collection(), 2)
+        await found.wait_outages(1)
         for kind in kinds:
             assert found.bus.outages == [("down", "cluster default")]
             others = {one: api.count("GET", one) for one in gone - {kind.collection()}}

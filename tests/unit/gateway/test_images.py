@@ -103,8 +103,8 @@ class Registry:
         return []
 
 
-async def available(registry: Registry) -> list[dict]:
-    async with a_stage(answers=registry, deadline=0.3) as stage:
+async def available(registry: Registry, deadline: float = 10.0) -> list[dict]:
+    async with a_stage(answers=registry, deadline=deadline) as stage:
         status, found = await stage.get(
             "v10/images", containerFields="", namespace="", service=CART
         )
@@ -125,7 +125,7 @@ async def test_of_very_many_tags_no_creation_times_are_asked_for() -> None:
 
 
 async def test_creation_times_that_do_not_come_in_time_are_left_out() -> None:
-    found = await available(Registry(3, answers_dated=False))
+    found = await available(Registry(3, answers_dated=False), deadline=0.5)
     assert [one.get("CreatedAt") for one in found] == [None, None, None]
 
 
