@@ -10,6 +10,7 @@ named by its key): `image: text` with or without `tag` and `registry` beside it,
 from collections.abc import Mapping
 from typing import Any
 
+from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests.policies import annotations
 from shared.manifests.slots import Container, Path, Slot
 
@@ -50,10 +51,9 @@ def _assemble(name: str, values: Mapping[str, Any], path: Path, key: str) -> Slo
     if not isinstance(repository, str) or not repository:
         return None
     registry = _text(values.get("registry"))
+    tag = _text(values.get("tag"))
     return Slot(
-        container=Container(
-            name=name, image=_image(registry, repository, _text(values.get("tag")))
-        ),
+        container=Container(name=name, image=_image(registry, repository, tag)),
         repository=(*path, key),
         registry=(*path, "registry") if registry else None,
         registry_text=registry or "",
@@ -94,7 +94,15 @@ def _mapped_slot(name: str, value: Mapping[str, Any], paths: Mapping[str, Path])
 
 def _image(registry: str | None, repository: str, tag: str | None) -> str:
     name = f"{registry}/{repository}" if registry else repository
-    return f"{name}:{tag}" if tag else name
+    return f"{_untagged(name)}:{tag}" if tag else name
+
+
+def _untagged(name: str) -> str:
+    """Leave out a tag that stands with the name: the one in a field of its own counts."""
+    try:
+        return ImageRef.parse(name).repository
+    except InvalidReferenceError:
+        return name
 
 
 def _text(value: Any) -> str | None:

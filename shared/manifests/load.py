@@ -18,6 +18,7 @@ from shared.manifests.ids import (
     WorkloadId,
     object_id,
 )
+from shared.manifests.kustomize import GROUP as KUSTOMIZE
 
 Path = tuple[str | int, ...]
 """Keys and indexes from a document's top to a value."""
@@ -126,7 +127,8 @@ def items(document: Document) -> Iterator[tuple[Path, int, Any]]:
     """
     Yield what a document declares: path, line and value of each object.
 
-    Documents that are empty or have no `kind` declare nothing.
+    Documents that are empty or have no `kind` declare nothing, and neither does a Kustomization
+    without a name: it is for kustomize alone.
     """
     yield from _expand(document.value, (), document.line, document.lines)
 
@@ -134,7 +136,7 @@ def items(document: Document) -> Iterator[tuple[Path, int, Any]]:
 def _expand(
     value: Any, path: Path, line: int, lines: Mapping[int, int]
 ) -> Iterator[tuple[Path, int, Any]]:
-    if value is None or (isinstance(value, dict) and value.get("kind") in (None, "")):
+    if value is None or (isinstance(value, dict) and _declares_nothing(value)):
         return
     if not _is_list(value):
         yield path, line, value
@@ -142,6 +144,14 @@ def _expand(
     for index, item in enumerate(value["items"] or ()):
         at = lines.get(id(item), line)
         yield from _expand(_completed(item, value), (*path, "items", index), at, lines)
+
+
+def _declares_nothing(value: dict[str, Any]) -> bool:
+    if value.get("kind") in (None, ""):
+        return True
+    version, metadata = value.get("apiVersion"), value.get("metadata")
+    is_for_kustomize = isinstance(version, str) and version.startswith(f"{KUSTOMIZE}/")
+    return is_for_kustomize and not (isinstance(metadata, dict) and metadata.get("name"))
 
 
 def _is_list(value: Any) -> bool:

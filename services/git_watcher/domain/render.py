@@ -8,9 +8,7 @@ from shared.bundle.format import Item, digest_of
 from shared.bundle.sealing import Sealer
 from shared.contract import Container, Problem, Workload
 from shared.manifests import Declared, Policies, containers, load
-
-_KUSTOMIZE = "kustomize.config.k8s.io"
-"""Kustomizations tell kustomize what to do; no cluster serves them."""
+from shared.manifests.kustomize import GROUP as KUSTOMIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +45,12 @@ def read(
     ]
     items, workloads, skipped = [], [], []
     for declared in loaded.objects:
-        if declared.id.group == _KUSTOMIZE:
-            continue
         policies = Policies.of(declared.object)
-        if policies.ignored:
+        # A Kustomization's images may be automated, but no cluster serves it.
+        is_served = declared.id.group != KUSTOMIZE
+        if is_served and policies.ignored:
             skipped.append(str(declared.id))
-        else:
+        elif is_served:
             try:
                 items.append(_item(declared, mark_set, sealer))
             except ValueError as error:

@@ -65,10 +65,13 @@ def test_what_an_export_carries_is_left_out() -> None:
 def test_a_kustomization_is_no_object_of_a_cluster() -> None:
     found = rendered(
         kustomization="apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-        "metadata: {name: x}\n",
+        "metadata: {name: x}\nimages: [{name: web, newTag: v1}]\n",
         a=CONFIG,
     )
     assert [item.id.name for item in found.items] == ["a"]
+    assert [one.containers[0].image for one in found.workloads] == ["web:v1"]
+    nameless = rendered(k="apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")
+    assert not nameless.problems
 
 
 def test_string_data_becomes_data() -> None:

@@ -55,7 +55,12 @@ TEMPLATE = {"template": {"spec": POD}}
             for kind in ("Deployment", "DaemonSet", "StatefulSet", "Job", "ReplicaSet")
         ),
         ("ReplicationController", TEMPLATE),
-        ("Rollout", TEMPLATE),  # a custom resource with a pod template
+        # Custom resources, by structure.
+        ("Rollout", TEMPLATE),
+        ("SidecarSet", POD),
+        ("AdvancedCronJob", {"template": {"jobTemplate": {"spec": TEMPLATE}}}),
+        ("UnitedDeployment", {"template": {"cloneSetTemplate": {"spec": TEMPLATE}}}),
+        ("Nearest", {"aTemplate": {"spec": TEMPLATE}, **TEMPLATE}),
     ],
 )
 def test_containers_come_before_init_containers(kind: str, spec: Any) -> None:
@@ -64,10 +69,66 @@ def test_containers_come_before_init_containers(kind: str, spec: Any) -> None:
     assert found == [("a", "x:1", False), ("i", "z:1", True)]
 
 
-@pytest.mark.parametrize("spec", [None, [], "x", {"template": None}, {"template": {"spec": 5}}])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        None,
+        [],
+        "x",
+        {"template": None},
+        {"template": {"spec": 5}},
+        {"containers": {"a": 1}},
+    ],
+)
 def test_a_broken_workload_has_no_containers(spec: Any) -> None:
-    assert containers({"kind": "Deployment", "spec": spec}) == ()
-    assert containers({"kind": "HelmRelease", "spec": spec}) == ()
+    for kind in ("Deployment", "HelmRelease", "Rollout", 5, None):
+        assert containers({"kind": kind, "spec": spec}) == ()
+    for group in ("kustomize.config.k8s.io/v1beta1", "kustomize.toolkit.fluxcd.io/v1"):
+        value = {"apiVersion": group, "kind": "Kustomization", "spec": spec, "images": spec}
+        assert containers(value) == ()
+
+
+def test_a_kustomization_declares_what_it_makes_of_images() -> None:
+    entries = [
+        {"name": "a"},
+        {"name": "b", "newTag": "1"},
+        {"name": "c", "newName": "x/c", "newTag": 1.1},
+        {"name": "d", "newName": "x/d", "digest": "sha256:0"},
+        {"name": ""},
+        {"newTag": "2"},
+        "odd",
+    ]
+    whole = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+    found = containers({**whole, "images": entries})
+    assert [one.image for one in found] == ["a", "b:1", "x/c", "x/d@sha256:0"]
+    toolkit = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
+    assert containers({**toolkit, "spec": {"images": entries}}) == found
+
+
+def test_a_kustomization_without_a_name_is_for_kustomize_alone() -> None:
+    text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: {}\n{}images: []\n"
+    for kind, metadata in (("Kustomization", ""), ("Component", "metadata: {labels: {}}\n")):
+        loaded = load(text.format(kind, metadata), file="kustomization.yaml")
+        assert (loaded.objects, loaded.problems) == ((), ())
+
+
+def test_what_nests_without_end_is_not_searched_without_end() -> None:
+    spec: Any = {"containers": [{"name": "a", "image": "x"}]}
+    for _ in range(100):
+        spec = {"template": {"spec": spec}}
+    assert containers({"kind": "Odd", "spec": spec}) == ()
+
+
+@pytest.mark.parametrize("name", [None, 5])
+def test_only_knatives_one_container_may_have_no_name(name: Any) -> None:
+    one = {"image": "a:1"} if name is None else {"image": "a:1", "name": name}
+    for version, some, names in (
+        ("serving.knative.dev/v1", [one], ["user-container"] if name is None else []),
+        ("serving.knative.dev/v1", [one, one], []),
+        ("apps/v1", [one], []),
+    ):
+        value = {"apiVersion": version, "kind": "Service", "spec": {"containers": some}}
+        assert [one.name for one in containers(value)] == names
 
 
 def test_a_release_has_the_images_of_its_values() -> None:
