@@ -2,7 +2,7 @@
 Setting and removing annotations in a text, where and how a person would.
 
 An existing map keeps its style and indentation; a new one follows the name (and namespace) of
-the object. The last annotation takes its map along.
+the object. New ones stand behind others of ours. The last annotation takes its map along.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from shared.manifests.layout import (
     step,
 )
 from shared.manifests.nodes import Place, child, entries, key_of, target
+from shared.manifests.policies import policy_name
 from shared.manifests.splice import EditError, Splice, replace_scalar, write
 
 _FIELD = "annotations"
@@ -64,7 +65,8 @@ def _change(
     if annotations.is_flow:
         return splices + _change_flow(text, metadata, annotations, gone, fresh)
     splices += _remove(text, annotations, there, gone)
-    return splices + (_insert(text, annotations, fresh) if fresh else [])
+    ours = frozenset(name for name in names if name and policy_name(name) is not None)
+    return splices + (_insert(text, annotations, fresh, after=ours) if fresh else [])
 
 
 def _change_flow(
@@ -146,7 +148,7 @@ def _insert(
     *,
     after: frozenset[str] | None = None,
 ) -> list[Splice]:
-    """Add entries to a mapping that has some; *after* those keys, else at its end."""
+    """Add entries to a mapping that has some: *after* those keys, else where a line can follow."""
     there = entries(mapping)
     if not there:
         raise EditError("metadata is empty")
@@ -154,7 +156,7 @@ def _insert(
         return [behind(text, there[-1], _pairs(mapping, fresh))]
     indent = column(text, there[0][0])
     lines = _lines(text, mapping, fresh, " " * indent)
-    anchor = _entry_to_follow(text, there, after)
+    anchor = _entry_to_follow(text, there, after) or _entry_to_follow(text, there, None)
     if anchor is None:
         return in_front(text, there[0][0], lines)
     return on_new_lines(text, anchor[1].end, lines)
@@ -188,21 +190,21 @@ def _fill(text: str, metadata: Place, empty: Place, added: Mapping[str, str]) ->
 
 
 def _lines(text: str, near: Place, fresh: Mapping[str, _Value], indent: str) -> list[str]:
-    quote = _quote(near)
+    quote, keys = _quote(near), _key_style(near)
     lines = []
     for key, value in fresh.items():
+        start = f"{indent}{write(key, style=keys)}:"
         if isinstance(value, str):
-            lines.append(f"{indent}{write(key)}: {write(value, style=_style(value, quote))}")
+            lines.append(f"{start} {write(value, style=_style(value, quote))}")
         else:
             deeper = indent + " " * step(text, near)
-            lines += [f"{indent}{key}:", *_lines(text, near, value, deeper)]
+            lines += [start, *_lines(text, near, value, deeper)]
     return lines
 
 
 def _pairs(near: Place, fresh: Mapping[str, _Value]) -> list[str]:
-    quote = _quote(near)
     # JSON stays JSON: where the neighbours' keys are quoted, everything is.
-    keys = entries(near)[0][0].style if entries(near) else ""
+    quote, keys = _quote(near), _key_style(near)
     pairs = []
     for key, value in fresh.items():
         if isinstance(value, str):
@@ -216,6 +218,12 @@ def _pairs(near: Place, fresh: Mapping[str, _Value]) -> list[str]:
 def _style(value: str, quote: str, *, flow: bool = False) -> str:
     """Plain where it can be, else the quotes that the neighbours use."""
     return "" if write(value, flow=flow) == value else quote
+
+
+def _key_style(near: Place) -> str:
+    """Return the quotes that all neighbours' keys have; a single one may need them."""
+    styles = [key.style for key, _ in entries(near)]
+    return styles[0] if styles and all(styles) else ""
 
 
 def _quote(near: Place) -> str:

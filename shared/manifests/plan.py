@@ -16,7 +16,7 @@ from shared.manifests.documents import Document, YamlError
 from shared.manifests.ids import ClusterKinds, WorkloadId, object_id
 from shared.manifests.load import items
 from shared.manifests.nodes import Place, compose, walk
-from shared.manifests.policies import policy_name, spellings
+from shared.manifests.policies import policy_name, spelling_like, spellings
 from shared.manifests.slots import Path
 from shared.manifests.splice import EditError, Splice, replace_scalar
 from shared.manifests.workloads import slots
@@ -37,7 +37,8 @@ class Annotate:
     Set annotations, or remove them (None).
 
     Keys are whole (`fluxcd.io/automated`) or the names of policies (`automated`, `tag.web`).
-    A policy that stands under another spelling keeps that spelling; removed are all of them.
+    A policy that stands under another spelling keeps that spelling, and a new one is spelt as the
+    object's others are, or the file's; removed are all of them.
     """
 
     workload: WorkloadId
@@ -130,9 +131,10 @@ class Plan:
         Raises: EditError.
         """
         target = self._find(wanted.workload)
-        there = target.there()
+        here = [*target.there(), *target.annotations]
+        in_file = [key for other in self.targets for key in other.there()]
         for key, value in wanted.changes.items():
-            target.annotations.update(_spelt(key, value, [*there, *target.annotations]))
+            target.annotations.update(_spelt(key, value, here, in_file))
 
     def splices(self, text: str) -> list[Splice]:
         """
@@ -213,15 +215,18 @@ def _find_place(root: Place, target: _Target, path: Path) -> Place:
     return place
 
 
-def _spelt(key: str, value: str | None, there: Collection[str]) -> dict[str, str | None]:
+def _spelt(
+    key: str, value: str | None, here: Collection[str], in_file: Collection[str]
+) -> dict[str, str | None]:
     """Return the annotations to change for one change, in the spelling that is there."""
     policy = policy_name(key) if "/" in key else key
     keys = spellings(policy) if policy else (key,)
-    present = [one for one in keys if one in there]
+    present = [one for one in keys if one in here]
     if value is None:
         return dict.fromkeys(present)
-    fresh = key if "/" in key else keys[0]
-    return {present[0] if present else fresh: value}
+    if present:
+        return {present[0]: value}
+    return {key if "/" in key else spelling_like(key, here, in_file): value}
 
 
 def _want(value: dict[str, Any], target: _Target) -> None:

@@ -9,7 +9,7 @@ under several spellings, they win in this order: `fluxcd.io/`, `filter.fluxcd.io
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -130,3 +130,25 @@ def spellings(policy: str) -> tuple[str, ...]:
     if policy.startswith(_TAG):
         keys.insert(1, FILTER_PREFIX + policy.removeprefix(_TAG))
     return tuple(keys)
+
+
+def spelling_like(policy: str, *neighbours: Collection[str]) -> str:
+    """
+    Return the key for a new *policy*, in the spelling that people have used.
+
+    The first of *neighbours*, the keys of annotations, among which are some of ours decides.
+    """
+    for keys in neighbours:
+        used = {
+            one
+            for one in (PREFIX, FILTER_PREFIX, LEGACY_PREFIX)
+            for key in keys
+            if key.startswith(one)
+        }
+        if policy.startswith(_TAG) and FILTER_PREFIX in used:
+            return FILTER_PREFIX + policy.removeprefix(_TAG)
+        if LEGACY_PREFIX in used and PREFIX not in used:
+            return LEGACY_PREFIX + policy
+        if used:
+            break
+    return PREFIX + policy

@@ -85,8 +85,15 @@ def is_plain(value: str, *, flow: bool) -> bool:
 # Narrower than YAML: what begins with a letter, digit or underscore and has nothing odd in it.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@:~^*<>=|+() ,!?$#;%&-]*")
 _PLAIN_IN_FLOW = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@+:~^*=-]*")
-# Numbers and times of other readers than kubectl: 22:22, 2024-01-01, 0o17, 1_000, 12e03.
-_ODD_ONES = re.compile(r"[0-9][0-9_,.:eExXoObB+T Z-]*|0[xX][0-9a-fA-F_]+")
+# Numbers and times of other readers than kubectl: 1_000, 0o17, 22:22, 12e03, 2024-01-01.
+_ODD_ONES = re.compile(
+    r"[0-9][0-9_,]*"
+    r"|0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+"
+    r"|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+    r"|[0-9][0-9_,]*\.[0-9_]*(?:[eE][-+]?[0-9_]+)?"
+    r"|[0-9][0-9_,]*[eE][-+]?[0-9_]+"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?"
+)
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 
 
