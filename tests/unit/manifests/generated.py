@@ -180,6 +180,14 @@ class Writer:
         return self.random.choice([f"{at}{self.random.choice(_COMMENTS)}\n", "\n", "  \n"])
 
 
+def document(random: Random) -> str:
+    """Return a text of one document."""
+    writer = Writer(random)
+    value, _, _, _ = _object(random, 0, wanted=False)
+    first = random.choice(["", "---\n", "# top\n", "\n"])
+    return (first + writer.document(value)).replace("\n", writer.eol)
+
+
 def case(random: Random) -> Case:
     """Return a file of one to four documents, and one container to change."""
     writer, wanted = Writer(random), random.randrange(4)

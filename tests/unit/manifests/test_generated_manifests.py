@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.images import ImageRef
-from shared.manifests import annotate, set_image
+from shared.manifests import EditError, annotate, set_image
 from shared.manifests.documents import documents
-from tests.unit.manifests.generated import case
+from shared.manifests.nodes import compose, walk
+from shared.manifests.splice import apply, replace_scalar
+from tests.unit.manifests.generated import case, document
 
 cases = st.integers(0, 2**32).map(lambda seed: case(Random(seed)))
 
@@ -58,3 +60,32 @@ def test_annotations_come_and_go_alone(one: Any, first: str, second: str) -> Non
     }
     assert all(new.get(path, value) == value for path, value in old.items())
     assert annotate(after, one.workload, dict.fromkeys(wanted)) == one.text
+
+
+texts = st.one_of(words, st.from_regex(r"[0-9xoeEb._:,+-]{1,9}", fullmatch=True))
+
+
+@settings(max_examples=500)
+@given(seed=st.integers(0, 2**32), pick=st.integers(0, 2**16), wanted=texts)
+def test_any_value_is_replaced_alone(seed: int, pick: int, wanted: str) -> None:
+    before = document(Random(seed))
+    old = read(before)
+    paths = [path for path, value in old.items() if value not in {"{}", "[]"}]
+    path = paths[pick % len(paths)]
+    place = walk(compose(before), path[1:])
+    assert place
+    try:
+        splice = replace_scalar(before, place, wanted)
+    except EditError:
+        assert place.style in {"|", ">"}
+        return
+    after = apply(before, [splice])
+    assert after == before[: splice.start] + splice.text + before[splice.end :]
+    assert splice.start >= place.start
+    assert splice.end <= place.end or place.is_empty
+    new = read(after)
+    # A block keeps its header, and so the line end that it may say.
+    said = {repr(wanted), repr(f"{wanted}\n")} if place.style in {"|", ">"} else {repr(wanted)}
+    assert new.pop(path) in said
+    del old[path]
+    assert new == old

@@ -1,6 +1,7 @@
 """Edits change what they name and no other byte; where they can't, they say so."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from shared.manifests import (
     set_image,
 )
 from shared.manifests.documents import documents
+from shared.manifests.splice import is_plain
 
 CASES = sorted((Path(__file__).parents[2] / "testdata" / "edits").iterdir())
 
@@ -40,7 +42,13 @@ def test_a_golden_case(case: Path) -> None:
     wanted = json.loads((case / "edit.json").read_text())
     edits = [parsed(one) for one in wanted["edits"]]
     namespace = wanted.get("default_namespace", "default")
-    after = edit(read(case / "before.yaml"), edits, default_namespace=namespace)
+    before = read(case / "before.yaml")
+    if "refused" in wanted:
+        with pytest.raises(EditError) as refused:
+            edit(before, edits, default_namespace=namespace)
+        assert wanted["refused"] in str(refused.value)
+        return
+    after = edit(before, edits, default_namespace=namespace)
     assert after == read(case / "after.yaml")
     assert edit(after, edits, default_namespace=namespace) == after
 
@@ -182,3 +190,30 @@ def test_an_annotation_in_braces_is_the_text_it_was(value: str) -> None:
     after = annotate(text, ID, {"x": value})
     there = load(after, file="f").objects[0].object["metadata"]["annotations"]
     assert there == {"fluxcd.io/x": value}
+
+
+NO_TEXT_TO_SOME = """
+1 007 1_000 1,000 1.10 1. 1_0.5 1e3 12E-3 1.5e+3 0x1F 0o17 0b11 22:22 1:30:59.5
+2024-01-01 2024-1-1T10:00:00Z yes No null y
+"""
+TEXT_TO_ALL = """
+1.2.3 4.0.9-r1 2024-01-01-1 1.2.3-4 7a 0xg 1_x v1 10.0.0.1:80 20240101.1.2 1e3x nope 22:22:x
+"""
+
+
+@pytest.mark.parametrize("text", NO_TEXT_TO_SOME.split())
+def test_what_some_reader_takes_for_no_text_is_quoted(text: str) -> None:
+    assert not is_plain(text, flow=False)
+    assert not is_plain(text, flow=True)
+
+
+@pytest.mark.parametrize("text", TEXT_TO_ALL.split())
+def test_what_every_reader_takes_for_text_is_not_quoted(text: str) -> None:
+    assert is_plain(text, flow=False)
+    assert is_plain(text, flow=True)
+
+
+def test_a_long_row_of_digits_is_looked_at_once() -> None:
+    start = time.perf_counter()
+    assert is_plain("1" * 200_000 + "x", flow=False)
+    assert time.perf_counter() - start < 1

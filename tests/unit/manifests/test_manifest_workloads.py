@@ -149,6 +149,7 @@ spec:
     gamma: {image: {repository: a/g, tag: 1.10}}
     image: {repository: top, registry: quay.io}
     other: {image: [1]}
+    eta: {image: "quay.io/a/e:old", tag: v1}
     p: {q: {repo: deep/er, tag: v2}}
 """
     (one,) = load(text, file="f").objects
@@ -156,6 +157,7 @@ spec:
         ("chart-image", "quay.io/top"),
         ("beta", "a/b:1"),
         ("deep", "deep/er:v2"),
+        ("eta", "quay.io/a/e:v1"),
         ("gamma", "a/g"),
         ("zeta", "ghcr.io/a/z:v1"),
     ]
