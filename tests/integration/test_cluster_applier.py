@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.cluster import Cluster, cluster
 from sandbox.progress import silent
+from services.cluster_applier import inventory_store
 from shared.bus.port import Outcome
 from shared.contract import (
     Draft,
@@ -185,6 +186,19 @@ async def test_a_lost_inventory_costs_applies_and_no_object(stage: Stage) -> Non
         assert (await stage.completed()).counts == {"configured": 1}
 
     assert await stage.data("b") == {"k": "1"}
+
+
+async def test_who_finds_that_another_applier_wrote_reads_that_and_goes_on(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", v="1"))
+        await stage.completed()
+        inventory = "flux-inventory-apps"
+        label = {"metadata": {"labels": {"somebody": "wrote"}}}
+        await stage.kube.merge("ConfigMap", inventory, label, f"{stage.namespace}-flux")
+        await asyncio.sleep(inventory_store.CONFIRMED)  # for so long nobody looks
+        await stage.declare(config_map("a", v="2"))
+        await stage.completed()
+    assert await stage.data("a") == {"v": "2"}
 
 
 async def test_of_two_syncs_the_first_owner_keeps_an_object(stage: Stage) -> None:
