@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 
@@ -125,11 +126,14 @@ class Node:
             await self._child.kill()
             self._child = None
 
-    async def alarm(self, *, on: bool) -> None:
-        """Let it believe that its memory is full (it blocks who publishes), or not any more."""
-        limit = "1MB" if on else "2GB"
-        argv = [self._script.with_name("rabbitmqctl"), "set_vm_memory_high_watermark"]
-        await process.run([*argv, "absolute", limit], env=self._environment())
+    async def alarm(self, what: Literal["memory", "disk"], *, on: bool) -> None:
+        """Let it believe that this is full (it blocks who publishes), or not any more."""
+        if what == "memory":
+            command = ["set_vm_memory_high_watermark", "absolute", "1MB" if on else "2GB"]
+        else:
+            command = ["set_disk_free_limit", "1000000GB" if on else "50MB"]
+        argv = [self._script.with_name("rabbitmqctl"), *command]
+        await process.run(argv, env=self._environment())
 
     async def _is_ready(self) -> bool:
         return await process.greets(self.address.amqp, _AMQP_HELLO, b"\x01") and await serves(

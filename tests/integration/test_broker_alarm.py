@@ -1,10 +1,12 @@
-"""A broker that is short of memory blocks who publishes: that is told, and work goes on."""
+"""A broker short of memory or disk blocks who publishes: that is told, and work goes on."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import Literal
 
+import aiohttp
 import pytest
 
 from sandbox.broker_node import Node, find_server, running
@@ -14,6 +16,7 @@ from shared.bus.client import Client
 from shared.bus.layout import topology
 from shared.bus.topology import declare
 from shared.contract import Draft, PollRequested, ScanCompleted
+from shared.runtime.health import Health
 from tests.contract.test_bus import Seen, working
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(120)]
@@ -28,7 +31,10 @@ async def wait(condition: Callable[[], object], seconds: float = 30) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_nothing_hangs_on_a_memory_alarm_and_nothing_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["memory", "disk"])
+async def test_nothing_hangs_on_an_alarm_and_nothing_is_lost(
+    tmp_path: Path, what: Literal["memory", "disk"]
+) -> None:
     script = find_server()
     assert script is not None, "the alarm needs an installed rabbitmq-server"
     async with running(script, tmp_path, say=silent) as node:
@@ -43,15 +49,29 @@ async def test_nothing_hangs_on_a_memory_alarm_and_nothing_is_lost(tmp_path: Pat
         ):
             await bus.publish(POLL)
             await seen.wait_messages(1)
-            await node.alarm(on=True)
+            await node.alarm(what, on=True)
             blocked = group.create_task(bus.publish(EVENT, POLL))
             await wait(lambda: "publishing" in bus.problems())
             assert not blocked.done()
-            await node.alarm(on=False)
+            assert await readiness(bus) == 503
+            await node.alarm(what, on=False)
             await blocked
             await wait(lambda: "publishing" not in bus.problems())
+            assert await readiness(bus) == 200
             await seen.wait_messages(2)
             assert await _in_log(bus)
+
+
+async def readiness(bus: Client) -> int:
+    """Return what `/readyz` of a process with this bus answers."""
+    health = Health()
+    health.source(bus.problems)
+    async with (
+        health.serving("127.0.0.1", 0) as url,
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/readyz") as answer,
+    ):
+        return answer.status
 
 
 def _url(node: Node) -> str:
