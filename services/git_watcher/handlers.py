@@ -15,6 +15,7 @@ from services.git_watcher.settings import SyncSettings
 from shared.bundle import store
 from shared.bus.port import Bus, Outcome
 from shared.contract import Draft, Envelope, HeadQuestion, HeadTold, PollRequested
+from shared.runtime import faults
 from shared.runtime.errors import PermanentError, TemporaryError
 from shared.runtime.tasks import each
 
@@ -54,7 +55,9 @@ async def _declare(
 ) -> None:
     declaration = await branch.declare(sync, head)
     if again or await branch.published(sync) != declaration.bundle.digest:
+        await faults.reach("bundle.before")
         await store.publish(bus, declaration.bundle)
+        await faults.reach("bundle.after")
     elif not _is_due(declaration, sync):
         return
     await bus.publish(Draft(message=declaration.state, cause=cause))

@@ -28,6 +28,7 @@ POINTS = frozenset(
     {
         *("publish.before", "publish.after", "ack.before", "ack.after"),
         *("push.before", "push.after", "marker.before", "marker.after"),
+        *("bundle.before", "bundle.after"),
         *("apply.before", "apply.after", "delete.before", "delete.after"),
         *("inventory.before", "inventory.after"),
     }
