@@ -18,6 +18,7 @@ import aiohttp
 from sandbox import process
 from sandbox.errors import SandboxError
 from sandbox.everything import Everything
+from sandbox.fork_server import ForkServer, fork_server
 from sandbox.git_server import Repository
 from sandbox.ports import free_port
 from sandbox.process import Child
@@ -51,6 +52,7 @@ class Installation:
         self.gateway_url = f"http://127.0.0.1:{free_port()}/api/flux"
         self._config = config
         self._namespace = namespace
+        self._fork_servers: Mapping[str, ForkServer] = {}
 
     async def configure(self) -> None:
         """Write `flux.yaml` (JSON is YAML) and declare what it needs on the broker."""
@@ -110,12 +112,34 @@ class Installation:
         name = stage.replace("-", "_")
         anywhere = {f"FLUX__HEALTH__{name.upper()}": "0"} if replica else {}
         state = {"FLUX__STATE_DIR": str(self.directory / f"state.{replica}")} if replica else {}
-        self.children[service] = await Child.start(
-            service,
-            [sys.executable, "-m", f"services.{name}", "--config", self.config_file],
-            log=self.log(service),
-            env={**self.env, **anywhere, **state, **(env or {})},
-        )
+        environment = {**self.env, **anywhere, **state, **(env or {})}
+        arguments = ["--config", self.config_file]
+        log, server = self.log(service), self._fork_servers.get(stage)
+        if server is not None:
+            child = await server.start(service, arguments, log=log, env=environment)
+        else:
+            argv = [sys.executable, "-m", f"services.{name}", *arguments]
+            child = await Child.start(service, argv, log=log, env=environment)
+        self.children[service] = child
+
+    @asynccontextmanager
+    async def forking(self) -> AsyncIterator[None]:
+        """Start services by fork for the length of the block, where they start again and again."""
+        async with AsyncExitStack() as stack:
+            self._fork_servers = {
+                service: await stack.enter_async_context(
+                    fork_server(
+                        f"services.{service.replace('-', '_')}.main",
+                        log=self.log(f"{service}.fork-server"),
+                    )
+                )
+                for service in SERVICES
+            }
+            try:
+                yield
+            finally:
+                await self.stop()
+                self._fork_servers = {}
 
     async def depth(self, queue: str) -> int:
         """Return how many messages lie in *queue*, as the management page has it."""

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 from sandbox import proctree
 from sandbox.errors import SandboxError
@@ -24,10 +24,33 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
+class Process(Protocol):
+    """What we ask of asyncio's processes, and of those that `fork_server` makes."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; None while it runs."""
+
+    @property
+    def stdin(self) -> asyncio.StreamWriter | None:
+        """Where it reads from, if that is a pipe."""
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None:
+        """Where it prints to, if that is a pipe."""
+
+    async def wait(self) -> int:
+        """Wait for its end, and say how it ended."""
+
+
 class Child:
     """One running program. Start it from the main thread: it ends with the thread, too."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, name: str, process: Process, log: Path) -> None:
         self.name = name
         self.log = log
         self._process = process
@@ -54,7 +77,7 @@ class Child:
                 env=env,
                 cwd=cwd,
                 start_new_session=True,  # a Ctrl-C is for us alone: we stop the others in order
-                preexec_fn=_end_with(os.getpid()),
+                preexec_fn=end_with(os.getpid()),
             )
         return cls(name, process, log)
 
@@ -79,16 +102,26 @@ class Child:
         Raises:
             SandboxError: it ended, or said nothing within *timeout* seconds.
         """
-        assert self._process.stdout is not None
         try:
             async with asyncio.timeout(timeout):
-                line = await self._process.stdout.readline()
+                line = await self.read_line()
         except TimeoutError:
             raise SandboxError(f"{self.name} is not ready after {timeout:.0f} s: {self}") from None
         if not line:
             await self.wait()
             raise SandboxError(f"{self.name} did not start: {self}")
         return line.decode()
+
+    async def read_line(self) -> bytes:
+        """Read a line of what it prints (*stdout* must be a pipe); empty at its end."""
+        assert self._process.stdout is not None
+        return await self._process.stdout.readline()
+
+    async def write_line(self, line: str) -> None:
+        """Give it a line to read (*stdin* must be a pipe)."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        await self._process.stdin.drain()
 
     async def wait_until(self, ready: Callable[[], Awaitable[bool]], *, timeout: float) -> None:
         """
@@ -144,9 +177,14 @@ async def running(
     log: Path,
     env: Mapping[str, str] | None = None,
     grace: float = 10.0,
+    piped: bool = False,
 ) -> AsyncIterator[Child]:
-    """Run *argv* for the length of the block."""
-    child = await Child.start(name, argv, log=log, env=env)
+    """Run *argv* for the length of the block; *piped* to talk to it line by line."""
+    if piped:
+        pipe = asyncio.subprocess.PIPE
+        child = await Child.start(name, argv, log=log, env=env, stdin=pipe, stdout=pipe)
+    else:
+        child = await Child.start(name, argv, log=log, env=env)
     try:
         yield child
     finally:
@@ -174,7 +212,7 @@ async def run(argv: Sequence[object], *, env: Mapping[str, str] | None = None) -
     return out.decode(errors="replace")
 
 
-def signal_to(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+def signal_to(process: Process, number: signal.Signals) -> None:
     """
     Send a signal, unless the process has ended.
 
@@ -207,7 +245,9 @@ def _open_log(log: Path) -> BinaryIO:
     return log.open("ab")
 
 
-def _end_with(parent: int) -> Callable[[], None]:
+def end_with(parent: int) -> Callable[[], None]:
+    """Return what makes the process that calls it end with its *parent*."""
+
     def in_the_child() -> None:
         if _LIBC is None:
             return

@@ -5,6 +5,7 @@ The demo, the end-to-end tests and the benchmarks all play with it.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -91,12 +92,22 @@ class World:
         """Order a sync, as `fluxctl sync` does."""
         await self._post("v9/update-manifests", {"type": "sync", "cause": {}, "spec": {}})
 
-    async def _post(self, path: str, body: object) -> None:
+    async def policy(self, name: str, *, add: str = "", remove: str = "") -> str:
+        """Order a policy of a Deployment, as `fluxctl lock` does; return the job's id."""
+        change = {"add": {add: "true"} if add else {}, "remove": {remove: "true"} if remove else {}}
+        spec = {f"{self.namespace}:deployment/{name}": change}
+        text = await self._post(
+            "v9/update-manifests", {"type": "policy", "cause": {}, "spec": spec}
+        )
+        return str(json.loads(text))
+
+    async def _post(self, path: str, body: object) -> str:
         async with (
             aiohttp.ClientSession() as session,
             session.post(f"{self.flux.gateway_url}/{path}", json=body) as answer,
         ):
             answer.raise_for_status()
+            return await answer.text()
 
     async def wait_image(self, name: str, tag: str, timeout: float = 60) -> None:
         """Wait until the cluster runs *tag* of *name*, rolled out."""

@@ -1,263 +1,258 @@
 """
 Processes that crash, freeze and lose their connections while images are pushed, and what must hold.
 
-A round arms faults in some services, pushes new images, lets what happens happen, starts again what
-died, and waits until git and cluster are as they should be. `ViolationError` tells
-how to play it again.
+A round ends some replicas, does what people and builds do, and waits until git, cluster and log are
+as they should be; meanwhile every replica that dies is started again with the next of its faults.
+`ViolationError` tells how to play it again. Read `seeded` for what a seed decides.
 """
 
 import asyncio
-import os
-import random
-import re
-import signal
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 
+from sandbox.errors import SandboxError
 from sandbox.kube import images
 from sandbox.world import World
-from shared.runtime.faults import VARIABLE
+from tests.faults.history import History, history
+from tests.faults.replica import BrokenRuleError, Replica
+from tests.faults.report import Tally
+from tests.faults.seeded import POINTS, WORKLOADS, Faults, Rounds, Wave
+from tests.faults.written import Commit, Written
 
-WORKLOADS = tuple(f"w{number}" for number in range(8))
 SETTLED = 90.0
 """Seconds in which everything must be as it should, whatever happened."""
-
-_BUS = ("publish.before", "publish.after", "ack.before", "ack.after")
-POINTS: Mapping[str, Sequence[str]] = {
-    "repo-writer": (*_BUS, "push.before", "push.after"),
-    "git-watcher": (*_BUS, "marker.before", "marker.after"),
-    "registry-scanner": _BUS,
-    "cluster-applier": (
-        *_BUS,
-        *("apply.before", "apply.after", "inventory.before", "inventory.after"),
-    ),
-}
-_WHATS = ("crash", "crash", "crash", "crash", "freeze", "drop", "delay:1.5")
 
 
 class ViolationError(AssertionError):
     """A rule was broken; the text tells the seed, the faults and what was said."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What was done and what was seen, over all rounds."""
-
-    rounds: int = 0
-    crashes: int = 0
-    freezes: int = 0
-    others: int = 0
-    updates: int = 0
-    lost: int = 0
-    doubled: int = 0
-    downgrades: int = 0
-    wrong_deletes: int = 0
-    longest_stall: float = 0.0
-    by_point: dict[str, int] = field(default_factory=dict)
-
-
 class Chaos:
     """One world, and everything that is done to it."""
 
-    def __init__(self, world: World, seed: int) -> None:
-        self.tally = Tally()
+    def __init__(self, world: World, seed: str, tally: Tally, *, replicas: int) -> None:
         self._world = world
         self._seed = seed
-        self._random = random.Random(seed)
+        self._tally = tally
+        self._round = 0
+        stages = [f"{stage}{more}" for stage in POINTS for more in ("", ".2")[:replicas]]
+        names = [*stages, "gateway"]
+        self._rounds = Rounds(seed, names)
+        self._replicas = {
+            name: Replica(world.flux, name, Faults(seed, name), tally) for name in names
+        }
         self._versions = dict.fromkeys(WORKLOADS, 0)
+        self._values = dict.fromkeys(WORKLOADS, 0)
         self._uids: dict[str, str] = {}
-        self._seen: set[tuple[str, str]] = set()
+        self._written = Written()
         self._head = ""
-        self._armed: dict[str, str] = {}
+        self._jobs: set[str] = set()
 
-    async def begin(self) -> None:
+    async def run(self, crashes: int) -> None:
+        """
+        Play rounds until there were so many *crashes*, in all worlds together.
+
+        Raises:
+            ViolationError: a rule was broken.
+        """
+        async with history(self._world.flux, self._world.namespace) as told:
+            try:
+                await self._begin()
+                async with self._world.flux.forking(), asyncio.TaskGroup() as group:
+                    keeping = [
+                        group.create_task(one.keep(), name=name)
+                        for name, one in self._replicas.items()
+                    ]
+                    while self._tally.crashes < crashes:
+                        await self._play(told)
+                        print(f"{self._seed}: {self._tally.line(crashes)}", flush=True)
+                    for task in keeping:
+                        task.cancel()
+            except* BrokenRuleError as errors:
+                what = "; ".join(map(str, errors.exceptions))
+                raise ViolationError(await self._told(what, told)) from errors
+
+    async def _begin(self) -> None:
         """Have all workloads applied, each with a ConfigMap that must never go."""
         world = self._world
         await asyncio.gather(*(world.push_image(name, "1.0.0") for name in WORKLOADS))
-        files = {f"{name}.yaml": _manifest(world, name) for name in WORKLOADS}
-        await world.push("Add all", files)
+        files = {f"{name}.yaml": world.deployment(name) for name in WORKLOADS}
+        await world.push("Add all", files | {_file(name): self._config(name) for name in WORKLOADS})
         await asyncio.gather(*(world.wait_image(name, "1.0.0") for name in WORKLOADS))
         self._head = await world.copy.pull()
         self._uids = await self._uids_now()
+        await world.flux.stop()
 
-    async def round(self) -> None:
+    async def _play(self, told: History) -> None:
         """Play one round."""
-        self.tally.rounds += 1
-        await self._arm()
-        chosen = self._random.sample(WORKLOADS, self._random.randint(1, len(WORKLOADS)))
+        self._round += 1
+        self._tally.rounds += 1
+        told.begin()
+        for one in self._replicas.values():
+            one.fired.clear()
+        planned = self._rounds.next()
+        for name, how in planned.ends.items():
+            self._replicas[name].end(how)
         began = time.monotonic()
-        await self._push(chosen)
-        await self._settle(began)
-        await self._check(chosen)
+        for wave in planned.waves:
+            await self._wave(wave)
+            await asyncio.sleep(wave.pause)
+        await self._settle(told, began)
 
-    async def _arm(self) -> None:
-        """Start some services again, with faults in them."""
-        services = self._random.sample(sorted(POINTS), self._random.randint(2, len(POINTS)))
-        self._armed = {service: self._fault(service) for service in services}
-        for service in services:
-            if self._random.random() < 0.5:
-                await self._world.flux.kill(service)
-            else:
-                await self._world.flux.stop(service)
-        await asyncio.gather(
-            *(
-                self._world.flux.launch(service, env={VARIABLE: fault})
-                for service, fault in self._armed.items()
-            )
-        )
+    async def _wave(self, wave: Wave) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name in wave.images:
+                self._versions[name] += 1
+                group.create_task(self._push(name))
+            if wave.locked:
+                group.create_task(self._lock_and_unlock(wave.locked))
+            if wave.edited:
+                group.create_task(self._edit(wave.edited))
 
-    def _fault(self, service: str) -> str:
-        point = self._random.choice(POINTS[service])
-        what = self._random.choice(_WHATS)
-        return f"{point}={what}@{self._random.randint(1, 2)}"
+    async def _push(self, name: str) -> None:
+        """Push a newer image, and tell it as a registry does: once."""
+        await self._world.push_image(name, self._version(name))
+        async with _perhaps_deaf():
+            await self._world.image_hook(name)
 
-    async def _push(self, names: Sequence[str]) -> None:
-        """Push a newer image of each, and tell it as a registry does: once."""
-        for name in names:
-            self._versions[name] += 1
-            await self._world.push_image(name, self._version(name))
-            with suppress(aiohttp.ClientError, TimeoutError):
-                async with asyncio.timeout(2):
-                    await self._world.image_hook(name)
+    async def _lock_and_unlock(self, name: str) -> None:
+        """Give an order once, whether the gateway dies of it or not; then its opposite, surely."""
+        with suppress(aiohttp.ClientError):
+            self._jobs.add(await self._world.policy(name, add="locked"))
+        while True:
+            with suppress(aiohttp.ClientError):
+                self._jobs.add(await self._world.policy(name, remove="locked"))
+                return
+            await asyncio.sleep(0.1)
 
-    async def _settle(self, began: float) -> None:
-        """Start again what died and thaw what froze, until all is as it should be."""
+    async def _edit(self, name: str) -> None:
+        """Push a commit as a person does: behind what Flux pushed in between."""
+        self._values[name] += 1
+        copy = self._world.copy
+        copy.write({_file(name): self._config(name)})
+        await copy.commit(f"Edit {name}")
+        while True:
+            await copy.pull()
+            with suppress(SandboxError):
+                await copy.push()
+                break
+        async with _perhaps_deaf():
+            await self._world.git_hook()
+
+    async def _settle(self, told: History, began: float) -> None:
+        """Wait until all is as it should be, then look whether anything was done wrongly."""
         deadline = began + SETTLED
-        while not await self._is_settled():
-            await self._mend()
+        while wrong := await self._differences(told):
             if time.monotonic() > deadline:
-                await self._violated("not settled: " + await self._differences())
-            await asyncio.sleep(0.2)
-        stall = time.monotonic() - began
-        self.tally.longest_stall = max(self.tally.longest_stall, stall)
-        await self._mend()
-
-    async def _mend(self) -> None:
-        flux = self._world.flux
-        for service, child in list(flux.children.items()):
-            if child.returncode is not None:
-                self._count(service, child.returncode)
-                await flux.kill(service)
-                await flux.launch(service)
-            elif _is_frozen(child.pid):
-                self._count(service, None)
-                await asyncio.sleep(self._random.uniform(0.5, 3))
-                os.kill(child.pid, signal.SIGCONT)
-
-    def _count(self, service: str, code: int | None) -> None:
-        point = self._armed.get(service, "?").partition("=")[0]
-        self.tally.by_point[point] = self.tally.by_point.get(point, 0) + 1
-        if code is None:
-            self.tally.freezes += 1
-        elif code == -signal.SIGKILL:
-            self.tally.crashes += 1
-        else:
-            raise ViolationError(f"seed {self._seed}: {service} ended by itself, exit code {code}")
-
-    async def _is_settled(self) -> bool:
-        return not await self._differences()
-
-    async def _differences(self) -> str:
-        """Say what is not yet as it should be: in the cluster, and by that in git."""
-        wanted = {name: self._image(name) for name in WORKLOADS}
-        found = {
-            one["metadata"]["name"]: images(one)
-            for one in await self._world.kube.list("Deployment", self._world.namespace)
-        }
-        wrong = [name for name in WORKLOADS if found.get(name) != [wanted[name]]]
-        return f"the cluster runs {[(name, found.get(name)) for name in wrong]}" if wrong else ""
-
-    async def _check(self, names: Sequence[str]) -> None:
-        """Hold what was written against what was wanted."""
-        updates = await self._world.updates(self._head)
-        self._head = await self._world.copy.pull()
-        written = [
-            tuple(re.findall(r"deployment/(\S+) main \S+:(\S+) -> \S+:(\S+)", one)[0])
-            for one in reversed(updates)
-        ]
-        self.tally.updates += len(written)
-        await self._check_written(written, names)
+                self._tally.lost += 1
+                raise BrokenRuleError(f"not settled after {SETTLED:g} s: {wrong}")
+            await asyncio.sleep(0.1)
+        self._tally.stalled(time.monotonic() - began, f"{self._seed} round {self._round}")
         uids = await self._uids_now()
-        gone = {name for name, uid in self._uids.items() if uids.get(name) != uid}
-        self.tally.wrong_deletes += len(gone)
+        gone = sorted(name for name, uid in self._uids.items() if uids.get(name) != uid)
+        self._tally.wrong_deletes += len(gone)
         if gone:
-            await self._violated(f"deleted, or deleted and made anew: {sorted(gone)}")
-        if letters := await self._dead():
-            await self._violated(f"dead letters: {letters}")
+            raise BrokenRuleError(f"deleted, or deleted and made anew: {gone}")
+        if letters := await self._world.flux.depth("flux.dead"):
+            raise BrokenRuleError(f"dead letters: {letters}")
 
-    async def _check_written(
-        self, written: Sequence[tuple[str, ...]], names: Sequence[str]
-    ) -> None:
-        for name, before, after in written:
-            if (name, after) in self._seen:
-                self.tally.doubled += 1
-                await self._violated(f"{name} {after} was written twice")
-            if _number(after) <= _number(before):
-                self.tally.downgrades += 1
-                await self._violated(f"{name} went from {before} to {after}")
-            self._seen.add((name, after))
-        lost = [name for name in names if (name, self._version(name)) not in self._seen]
-        self.tally.lost += len(lost)
-        if lost:
-            await self._violated(f"never written: {lost}")
+    async def _differences(self, told: History) -> str:
+        """Say what is not yet as it should be: in the cluster, in git, in the log."""
+        if wrong := await self._wrong_in_cluster():
+            return f"the cluster runs {wrong}"
+        await self._look_at_git()
+        if missing := self._written.missing(self._versions):
+            return f"never written: {missing}"
+        if untold := self._written.revisions - told.pushed():
+            return f"written, and never told: {sorted(untold)}"
+        if jobs := self._jobs - told.ended():
+            return f"orders without an end: {sorted(jobs)}"
+        return ""
+
+    async def _wrong_in_cluster(self) -> Sequence[object]:
+        kube, namespace = self._world.kube, self._world.namespace
+        runs = {_name(one): images(one) for one in await kube.list("Deployment", namespace)}
+        held = {_name(one): one.get("data") for one in await kube.list("ConfigMap", namespace)}
+        values = {f"{name}-config": {"value": str(self._values[name])} for name in WORKLOADS}
+        return [
+            *((name, runs.get(name)) for name in WORKLOADS if runs.get(name) != self._runs(name)),
+            *((name, held.get(name)) for name in values if held.get(name) != values[name]),
+        ]
+
+    async def _look_at_git(self) -> None:
+        """Take in what was written since the last look."""
+        git = self._world.copy.git
+        await git("fetch", "--quiet")
+        log = await git("log", "--reverse", "--format=%H%n%B%x00", f"{self._head}..origin/main")
+        for text in filter(str.strip, log.split("\0")):
+            commit = Commit.parse(text.strip())
+            self._head = commit.revision
+            self._take(commit)
+
+    def _take(self, commit: Commit) -> None:
+        self._tally.updates += len(commit.updates)
+        if doubled := self._written.doubled(commit):
+            self._tally.doubled += 1
+            raise BrokenRuleError(f"written twice: {doubled}")
+        if backwards := commit.backwards():
+            self._tally.downgrades += 1
+            raise BrokenRuleError(f"moved backwards: {backwards}")
+        self._written.add(commit)
 
     async def _uids_now(self) -> dict[str, str]:
         kube, namespace = self._world.kube, self._world.namespace
-        found = [
-            *await kube.list("Deployment", namespace),
-            *(await kube.list("ConfigMap", namespace)),
-        ]
+        names = {*WORKLOADS, *(f"{name}-config" for name in WORKLOADS)}
         return {
-            f"{one['metadata']['name']} {one.get('kind', '')}": one["metadata"]["uid"]
-            for one in found
-            if one["metadata"]["name"] in {*WORKLOADS, *(f"{name}-config" for name in WORKLOADS)}
+            f"{kind} {_name(one)}": one["metadata"]["uid"]
+            for kind in ("Deployment", "ConfigMap")
+            for one in await kube.list(kind, namespace)
+            if _name(one) in names
         }
 
-    async def _dead(self) -> int:
-        return await self._world.flux.depth("flux.dead")
-
-    async def _violated(self, what: str) -> None:
-        logs = [self._tail(service) for service in POINTS]
-        raise ViolationError(
-            "\n".join(
-                (
-                    f"seed {self._seed}, round {self.tally.rounds}: {what}",
-                    f"faults: {self._armed}",
-                    *logs,
-                )
-            )
+    async def _told(self, what: str, told: History) -> str:
+        faults = {name: [*one.fired, f"armed: {one.fault}"] for name, one in self._replicas.items()}
+        lines = (
+            f"world {self._seed}, round {self._round}: {what}",
+            f"play it again with FAULTS_SEED={self._seed.partition('.')[0]}",
+            *(f"{name}: {', '.join(some)}" for name, some in faults.items()),
+            await told.told(),
+            *(self._tail(name) for name in self._replicas),
         )
+        return "\n".join(lines)
 
-    def _tail(self, service: str) -> str:
-        path: Path = self._world.flux.log(service)
+    def _tail(self, name: str) -> str:
+        path = self._world.flux.log(name)
         lines = path.read_text(errors="replace").splitlines()[-15:]
-        return "\n".join([f"--- the end of {service}'s log", *lines])
+        return "\n".join([f"--- the end of {name}'s log", *lines])
 
     def _version(self, name: str) -> str:
         return f"1.{self._versions[name]}.0"
 
-    def _image(self, name: str) -> str:
-        return f"{self._world.host}/{self._world.namespace}/{name}:{self._version(name)}"
+    def _runs(self, name: str) -> list[str]:
+        return [f"{self._world.host}/{self._world.namespace}/{name}:{self._version(name)}"]
+
+    def _config(self, name: str) -> str:
+        return (
+            "apiVersion: v1\nkind: ConfigMap\n"
+            f"metadata: {{name: {name}-config, namespace: {self._world.namespace}}}\n"
+            f"data: {{value: '{self._values[name]}'}}\n"
+        )
 
 
-def _manifest(world: World, name: str) -> str:
-    config = (
-        "---\napiVersion: v1\nkind: ConfigMap\n"
-        f"metadata: {{name: {name}-config, namespace: {world.namespace}}}\ndata: {{a: b}}\n"
-    )
-    return world.deployment(name) + config
+@asynccontextmanager
+async def _perhaps_deaf() -> AsyncIterator[None]:
+    """Give the gateway two seconds; it may have died, or be about to."""
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(2):
+            yield
 
 
-def _is_frozen(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    return False
+def _file(name: str) -> str:
+    return f"{name}-config.yaml"
 
 
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _name(found: object) -> str:
+    return str(found["metadata"]["name"])  # type: ignore[index]
