@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.cluster_applier.domain.fields import Owned
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -30,6 +32,16 @@ class Answer:
     def overloaded(self) -> bool:
         """Whether it has too much to do; true of all that is asked of it now."""
         return self.status == 429
+
+    @property
+    def conflicts(self) -> tuple[Owned, ...]:
+        """The fields that others have set to something else, where it is refused for that."""
+        details = self.body.get("details") if isinstance(self.body, Mapping) else None
+        return tuple(
+            Owned(field=str(cause.get("field")), manager=_quoted(str(cause.get("message"))))
+            for cause in (details or {}).get("causes") or ()
+            if cause.get("reason") == "FieldManagerConflict"
+        )
 
     @property
     def names_nothing(self) -> bool:
@@ -59,6 +71,11 @@ class Event:
     """BEGUN | ADDED | MODIFIED | DELETED | BOOKMARK | ERROR"""
     object: Mapping[str, Any]
     """With `metadata`, or for an error with `code` and `message`."""
+
+
+def _quoted(said: str) -> str:
+    """Return what stands in quotes: `conflict with "kubectl" using v1`."""
+    return said.split('"')[1] if said.count('"') > 1 else ""
 
 
 def decoded(data: bytes) -> Any:

@@ -1,23 +1,26 @@
 """Applies objects, stage by stage, several at a time; each ends with a result of its own."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import structlog
 
 from services.cluster_applier.answers import Answer
 from services.cluster_applier.domain.drift import Drift
-from services.cluster_applier.domain.inventory import Applied
+from services.cluster_applier.domain.inventory import ANY, Applied
 from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.plan import Wanted
-from services.cluster_applier.domain.refusal import is_final, sentence
+from services.cluster_applier.domain.refusal import calls_webhook, is_final, sentence
 from services.cluster_applier.domain.stages import DEFINITIONS, staged
-from services.cluster_applier.domain.takeover import leaves_replicas, owns_replicas
+from services.cluster_applier.domain.takeover import owns_replicas
+from services.cluster_applier.established import wait_established
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.pace import Pace, pace
-from services.cluster_applier.sending import send
+from services.cluster_applier.putting import put
+from services.cluster_applier.sending import IGNORED, Sent
 from shared.bundle.format import Bundle
 from shared.contract import ObjectResult
 from shared.runtime import faults
@@ -25,8 +28,6 @@ from shared.runtime.errors import PermanentError
 
 logger = structlog.get_logger(__name__)
 
-ESTABLISHED = 10.0
-"""Seconds that a new definition may take until its objects are served."""
 ENOUGH = 3
 """So many of a kind in a row fail for a while; then the others are not tried in this round."""
 
@@ -35,8 +36,8 @@ ENOUGH = 3
 class Asking:
     """Whom a round asks, and tells, while it goes on."""
 
-    answered: Callable[[str, int, Drift | None], None]
-    """Told object id, version and, if there was, drift that came while it was being applied."""
+    answered: Callable[[str, Mapping[str, Any], Drift | None], None]
+    """Told object id, metadata and, if there was, drift that came while it was being applied."""
     still_ours: Callable[[], Awaitable[None]]
     """Raises TemporaryError where another applier works on the same sync."""
     gives: Callable[[str, str], Awaitable[bool]]
@@ -103,7 +104,7 @@ class Applying:
                     await self._pace.each(ordered, self._one, all_=needed)
                     if step == DEFINITIONS:
                         new = [one for one in ordered if str(one.id) in self.applied]
-                        await self._pace.each(new, self._wait_established)
+                        await self._pace.each(new, partial(wait_established, self._kube))
         finally:
             self._pace = None
 
@@ -115,18 +116,23 @@ class Applying:
             self._pace.at_once(self._one(self._wanted[name]))
         return True
 
-    def refuse_unknown(self, unknown: Iterable[Wanted]) -> None:
-        """Note objects whose kind the cluster does not serve."""
+    def refuse_unknown(self, unknown: Iterable[Wanted], told: Collection[Wanted]) -> None:
+        """Note objects whose kind the cluster does not serve; of those *told* it is known."""
         for one in unknown:
+            self.unfinished = True
             kind = f"{one.id.group or 'core'}/{one.entry.version} {one.id.kind}"
-            self.refuse(one, f"the cluster serves no {kind}; tried again when it is defined")
+            reason = f"the cluster serves no {kind}; tried again when it is defined"
+            if one in told:
+                self.hold(one, "failed", reason)
+            else:
+                self.refuse(one, reason)
 
     def refuse(self, one: Wanted, reason: str) -> None:
         """Note that an object could not be applied."""
         entry = one.entry
         where = {"file": entry.file, "line": entry.line}
         logger.error("object not applied", object=str(one.id), reason=reason, **where)
-        self.results.append(_result(one, "failed", reason))
+        self._tell(one, "failed", reason)
 
     def hold(self, one: Wanted, action: str, reason: str) -> None:
         """Note an object that is not tried; that was told when it became so."""
@@ -145,7 +151,8 @@ class Applying:
         self._ledger.begin(name)
         try:
             await faults.reach("apply.before")
-            answer = await self._send(one)
+            body = self._bundle.object(one.entry)
+            sent = await put(self._kube, self._ledger, one, body, self._known.get(name))
             await faults.reach("apply.after")
         except PermanentError as error:
             self.refuse(one, str(error))
@@ -153,14 +160,14 @@ class Applying:
             self._doubt(name)
             raise
         else:
-            await self._settle(one, answer)
+            await self._settle(one, sent)
         finally:
             self._ledger.abandon(name)
 
     async def _is_mine(self, one: Wanted) -> bool:
         name = str(one.id)
         if self._ledger.ignored(name):
-            self.hold(one, "skipped", "it is annotated in the cluster to be ignored")
+            self.hold(one, "skipped", IGNORED)
             return False
         owner = self._ledger.owner(name)
         if owner in {None, self._sync}:
@@ -171,52 +178,52 @@ class Applying:
         self.refuse(one, f"is declared by the sync {owner} already, which keeps it")
         return False
 
-    async def _send(self, one: Wanted) -> Answer | None:
-        name, body, ledger = str(one.id), self._bundle.object(one.entry), self._ledger
-        before = self._known.get(name)
-        leave = leaves_replicas(one.id.kind, body)
-        return await send(
-            self._kube,
-            one.path,
-            body,
-            first=before is None or not before.uid,
-            leave=leave,
-            scales=leave and ((before is not None and before.replicas) or ledger.scales(name)),
-        )
-
-    async def _settle(self, one: Wanted, answer: Answer | None) -> None:
-        kind = one.id.group, one.id.kind
+    async def _settle(self, one: Wanted, sent: Sent) -> None:
+        kind, answer = (one.id.group, one.id.kind), sent.answer
         if answer is None:
-            self.results.append(
-                _result(one, "skipped", "it is annotated in the cluster to be ignored")
-            )
+            self._leave(one, sent)
             return
         if answer.passing:
             self.unfinished = True
-            self._troubles[kind] = self._troubles.get(kind, 0) + 1
+            # A webhook answers for all of a kind: the others need not wait for it as well.
+            weight = ENOUGH if calls_webhook(answer.reason) else 1
+            self._troubles[kind] = self._troubles.get(kind, 0) + weight
             self._doubt(str(one.id))
             self.refuse(one, sentence(one.id.kind, answer.status, answer.reason, answer.body))
             await self._kube.alive()
             return
         self._troubles.pop(kind, None)
         if answer.ok and answer.metadata:
-            self._note(one, answer.metadata, created=answer.status == 201)
+            self._note(one, sent, answer)
             return
         if answer.ok:
             self._doubt(str(one.id))
         reason = sentence(one.id.kind, answer.status, answer.reason, answer.body)
+        reason += f"; {sent.said}" if sent.said else ""
         if answer.names_nothing:
             self.unserved = self.unfinished = True
         if is_final(answer.status, answer.reason):
             self.refused[str(one.id)] = one.entry.digest, reason
         self.refuse(one, reason)
 
-    def _note(self, one: Wanted, metadata: Mapping[str, object], *, created: bool) -> None:
-        name = str(one.id)
-        before, fields = self._known.get(name), ours(metadata)
+    def _leave(self, one: Wanted, sent: Sent) -> None:
+        """Note an object that is left as it is."""
+        before = self._known.get(str(one.id))
+        if sent.once and before is not None and before.uid:
+            # What we created ourselves, and may look as it likes since.
+            self.applied[str(one.id)] = before.model_copy(update={"digest": one.entry.digest})
+        note = self.hold if sent.once else self._tell
+        note(one, "skipped", sent.said)
+
+    def _tell(self, one: Wanted, action: str, message: str) -> None:
+        self.results.append(_result(one, action, message))
+
+    def _note(self, one: Wanted, sent: Sent, answer: Answer) -> None:
+        name, metadata, created = str(one.id), answer.metadata, answer.status == 201
+        before, fields = self._known.get(name), ANY if sent.once else ours(metadata)
         version = number(metadata.get("resourceVersion"))
         late = self._ledger.end(name, self._sync, fields, version)
-        self._asking.answered(name, version, late)
+        self._asking.answered(name, metadata, late)
         self.applied[name] = Applied(
             digest=one.entry.digest,
             fields=fields,
@@ -224,7 +231,7 @@ class Applying:
             created=created or (before.created if before else False),
             replicas=owns_replicas(metadata),
         )
-        self.results.append(_result(one, "created" if created else "configured"))
+        self._tell(one, "created" if created else "configured", sent.said)
 
     def _doubt(self, name: str) -> None:
         """Remember that what was sent may have been done, or not."""
@@ -232,24 +239,9 @@ class Applying:
         if before is not None:
             self.applied[name] = before.unsure
 
-    async def _wait_established(self, one: Wanted) -> None:
-        try:
-            async with asyncio.timeout(ESTABLISHED):
-                while not _established(await self._kube.get(one.path)):  # noqa: ASYNC110 - no event tells
-                    await asyncio.sleep(0.03)
-        except TimeoutError:
-            logger.warning("definition not established", object=str(one.id))
-
 
 def _result(one: Wanted, action: str, message: str = "") -> ObjectResult:
     entry = one.entry
     return ObjectResult(
         id=str(one.id), action=action, message=message, file=entry.file, line=entry.line
-    )
-
-
-def _established(answer: Answer) -> bool:
-    conditions = (answer.body.get("status") or {}).get("conditions") or () if answer.ok else ()
-    return any(
-        one.get("type") == "Established" and one.get("status") == "True" for one in conditions
     )

@@ -26,6 +26,8 @@ class Deploying:
         self._drifting = drifting
         self._refused: dict[str, tuple[str, str]] = {}
         """By object id: digest and reason of what the API server will never take."""
+        self._unserved: frozenset[Wanted] = frozenset()
+        """Objects of which it was told that the cluster does not serve their kind."""
         self._placed: tuple[tuple[str, int], Placed] | None = None
 
     def forgive(self) -> None:
@@ -79,12 +81,13 @@ class Deploying:
         late = await placing.placed_late(look.bundle, look.placed.unknown, discovery)
         todo = await self._announced(late, inventory, look.applying)
         await look.applying.apply(todo.apply, self._target.settings.concurrency)
-        look.applying.refuse_unknown(late.unknown)
+        look.applying.refuse_unknown(late.unknown, self._unserved)
+        self._unserved = frozenset(late.unknown)
         look.placed = look.placed.joined(late)
 
     async def _announced(self, placed: Placed, inventory: Inventory, applying: Applying) -> Plan:
         """Return what is to be applied; it is watched, and in the inventory before."""
-        self._target.watches.ensure(set(placed.resources))
+        self._target.watches.ensure(placed.resources | self._target.scalers)
         todo = self._todo(placed, inventory, applying)
         await self._books.announce(todo)
         return todo

@@ -5,12 +5,15 @@ Drift, and what failed for a while. One mechanism applies, and serially: so it i
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import structlog
 
 from services.cluster_applier.domain import telling
 from services.cluster_applier.domain.drift import Drift, Drifts
+from services.cluster_applier.domain.fields import taken
+from services.cluster_applier.domain.ledger import number
 from shared.bus.port import Bus
 from shared.contract import Draft, Message, SyncRequested
 from shared.runtime.lifecycle import unless_stopped
@@ -43,18 +46,19 @@ class Drifting:
         if self.drifts.see(name, drift) and not self.at_once(name):
             self._signalled.set()
 
-    def answered(self, name: str, version: int, late: Drift | None) -> None:
+    def answered(self, name: str, metadata: Mapping[str, Any], late: Drift | None) -> None:
         """Note what applying an object put right, and what came after it."""
         now = asyncio.get_running_loop().time()
-        corrected = self.drifts.correct(name, version, now)
+        corrected = self.drifts.correct(name, number(metadata.get("resourceVersion")), now)
         if corrected:
             drift, contested = corrected
-            self.told += telling.corrected(
-                self._sync, self._target, name, drift, contested=contested, now=now
-            )
+            fields = taken(drift.managed, metadata.get("managedFields") or ())
+            put = telling.PutBack(name=name, drift=drift, fields=fields, at=now)
+            self.told += telling.corrected(self._sync, self._target, put, contested=contested)
             tell = logger.error if contested else logger.info
             said = "drift contested" if contested else "drift corrected"
-            tell(said, object=name, what=drift.what, manager=drift.manager)
+            which = [str(one) for one in fields]
+            tell(said, object=name, what=drift.what, manager=drift.manager, fields=which)
         if late:
             self.see(name, late)
 

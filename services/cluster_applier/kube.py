@@ -86,9 +86,15 @@ class Kube:
         """
         self._certain(await self.look("/version"))
 
-    async def apply(self, path: str, body: bytes, *, force: bool = True) -> Answer:
+    async def apply(
+        self, path: str, body: bytes, *, force: bool = True, dry_run: bool = False
+    ) -> Answer:
         """Apply *body*; with *force* conflicts are decided for us. The answer is the metadata."""
-        params = {"fieldManager": MANAGER, **({"force": "true"} if force else {})}
+        params = {
+            "fieldManager": MANAGER,
+            **({"force": "true"} if force else {}),
+            **({"dryRun": "All"} if dry_run else {}),
+        }
         return await self._once_more(
             "PATCH",
             "apply",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.ledger import Ledger
+from services.cluster_applier.domain.scaling import KINDS as SCALERS
 from services.cluster_applier.domain.status import KINDS
 from services.cluster_applier.inventory_store import InventoryStore
 from services.cluster_applier.kube import Kube, kube
@@ -18,6 +19,13 @@ from shared.bus.port import Bus
 from shared.config.model import Target as Settings
 
 _GROUPS = {"CronJob": "batch"}
+_SCALERS = Resource(
+    group="autoscaling",
+    version="v2",
+    kind="HorizontalPodAutoscaler",
+    plural="horizontalpodautoscalers",
+    namespaced=True,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,11 @@ class Target:
     live: Live
     siblings: Siblings
     opener: Opener | None
+
+    @property
+    def scalers(self) -> frozenset[Resource]:
+        """Every kind of autoscaler that the cluster serves."""
+        return frozenset(one for one in self.discovery.all() if one.key in SCALERS)
 
     async def known(self, sync: str) -> Inventory:
         """Return what was applied; of all syncs of the target it is claimed before anything is."""
@@ -55,7 +68,7 @@ async def target(
     live = Live(settings.name, ledger, bus)
     async with kube(settings) as api:
         watches = Watches(api, ledger, bus, drift=drift, workload=live.see)
-        watches.ensure({_workload(kind) for kind in KINDS})
+        watches.ensure({_workload(kind) for kind in KINDS} | {_SCALERS})
         yield Target(
             settings=settings,
             kube=api,

@@ -7,34 +7,39 @@ watched whole and all: their status is told, too.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import structlog
 
+from services.cluster_applier.answers import Answer
 from services.cluster_applier.discovery import Resource
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.ledger import Ledger, Seen
+from services.cluster_applier.domain.scaling import KINDS as SCALERS
 from services.cluster_applier.domain.status import KINDS
-from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
+from services.cluster_applier.kube import Kube
 from services.cluster_applier.reach import Reach
+from services.cluster_applier.reading import (
+    NotServedError,
+    accepted,
+    pages,
+    refusal,
+    selection,
+)
 from shared.bus.port import Bus
 from shared.manifests import ObjectId
-from shared.runtime.errors import FluxError, TemporaryError
+from shared.runtime.errors import TemporaryError
 from shared.runtime.tasks import each
 
 logger = structlog.get_logger(__name__)
 
-MARK = "fluxcd.io/sync-gc-mark"
-PAGE = "500"
 FIRST = 0.2
 LONGEST = 30.0
 """Seconds between two tries of a watch that fails, first and at most."""
 LASTED = 5.0
 """Seconds after which a watch counts as one that works."""
-RESTARTS = 3
-"""So often a list begins anew at once because it took too long."""
 FRESH = 120.0
 """A tick does not look at a kind again that was looked at so many seconds ago."""
 
@@ -42,10 +47,6 @@ OnDrift = Callable[[str, str, Drift], None]
 """Told sync, object id and drift."""
 OnWorkload = Callable[[ObjectId, Mapping[str, Any] | None], None]
 """Told a workload as it is now; None where it is gone."""
-
-
-class NotServedError(FluxError):
-    """A kind that the cluster serves no more."""
 
 
 class Watches:
@@ -68,7 +69,7 @@ class Watches:
         """When the last whole look at a kind began, on the loop's clock."""
         self._turns: dict[tuple[str, str], asyncio.Lock] = {}
 
-    def ensure(self, resources: set[Resource]) -> None:
+    def ensure(self, resources: Collection[Resource]) -> None:
         """Watch these kinds from now on, too."""
         for resource in resources:
             if resource.listed and resource.key not in self._kinds:
@@ -161,57 +162,29 @@ class Watches:
         """
         begun = asyncio.get_running_loop().time()
         there: set[str] = set()
-        token, restarts = "", 0
-        while True:
-            body = await self._page(resource, token, restarts)
-            if body is None:
-                token, restarts = "", restarts + 1
-                continue
-            for item in body.get("items") or ():
-                there.add(str(self._see(resource, item, gone=False)))
-            metadata = body.get("metadata") or {}
-            token = str(metadata.get("continue") or "")
-            if not token:
-                break
+        metadata: Mapping[str, Any] = {}
+        async with aclosing(pages(self._kube, resource)) as read:
+            async for body in read:
+                for item in body.get("items") or ():
+                    there.add(str(self._see(resource, item, gone=False)))
+                metadata = body.get("metadata") or {}
         now = asyncio.get_running_loop().time()
         for seen in self._ledger.missing(resource.key, there, now):
             self._judge(seen)
+        for named in self._ledger.scalers.missing(resource.key, there):
+            self._scaled(named, None)
         self._looked[resource.key] = begun
         return str(metadata.get("resourceVersion", ""))
-
-    async def _page(
-        self, resource: Resource, token: str, restarts: int
-    ) -> Mapping[str, Any] | None:
-        """Return one page; None where *token* is too old, so that the list begins anew."""
-        params = {"limit": PAGE, **_selection(resource), **({"continue": token} if token else {})}
-        answer = await self._kube.look(
-            resource.collection(), accept=_accept(resource, listing=True), **params
-        )
-        if answer.status == 410 and token and restarts < RESTARTS:
-            return None
-        if not answer.ok or not isinstance(answer.body, Mapping):
-            raise self._refusal("list", resource, answer.status, answer.reason, answer.retry_after)
-        return answer.body
-
-    def _refusal(
-        self, verb: str, resource: Resource, status: int, reason: object, wait: float | None = None
-    ) -> FluxError:
-        if status == 404:
-            return NotServedError(f"the cluster serves no {resource.collection()}")
-        remedy = f"; allow the verbs list and watch of {resource.plural}" if status == 403 else ""
-        where = f" in {resource.group}" if resource.group else ""
-        name = f"{self._kube.name}, {verb} of {resource.plural}{where}"
-        return TemporaryError(name, f"{reason}{remedy}", retry_after=wait)
 
     async def _follow(self, resource: Resource, version: str) -> str:
         """Watch from *version*; return where to go on, or nothing to start over from a list."""
         events = self._kube.watch(
             resource.collection(),
-            accept=_accept(resource, listing=False),
+            accept=accepted(resource, listing=False),
             resourceVersion=version,
             allowWatchBookmarks="true",
             timeoutSeconds=str(random.randint(240, 360)),  # noqa: S311 - spread, no secret
-            **_selection(resource),
+            **selection(resource),
         )
         async with aclosing(events):
             async for event in events:
@@ -219,7 +192,8 @@ class Watches:
                     reason, code = event.object.get("message"), event.object.get("code")
                     logger.debug("watch ended", kind=resource.kind, reason=reason)
                     if code in {403, 404}:
-                        raise self._refusal("watch", resource, int(code), reason)
+                        refused = Answer(status=int(code), body={"message": reason})
+                        raise refusal(self._kube, "watch", resource, refused)
                     return ""
                 if event.type == "BEGUN":
                     self._refused.discard(resource.key)
@@ -240,22 +214,19 @@ class Watches:
         )
         now = asyncio.get_running_loop().time()
         self._judge(Seen.of(named, metadata, now, gone=gone))
+        if resource.key in SCALERS:
+            self._scaled(named, None if gone else item)
         if resource.kind in KINDS:
             self._workload(named, None if gone else {"kind": resource.kind, **item})
         return named
+
+    def _scaled(self, named: ObjectId, value: Mapping[str, Any] | None) -> None:
+        now = asyncio.get_running_loop().time()
+        for sync, name, drift in self._ledger.scaler(named, value, now):
+            self._drift(sync, name, drift)
 
     def _judge(self, seen: Seen) -> None:
         found = self._ledger.judge(seen)
         if found:
             sync, drift = found
             self._drift(sync, seen.id, drift)
-
-
-def _selection(resource: Resource) -> Mapping[str, str]:
-    return {} if resource.kind in KINDS else {"labelSelector": MARK}
-
-
-def _accept(resource: Resource, *, listing: bool) -> str:
-    if resource.kind in KINDS:
-        return "application/json"
-    return METADATA_LIST if listing else METADATA

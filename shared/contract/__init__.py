@@ -12,6 +12,7 @@ for what is said; `envelope` is how it travels (CloudEvents 1.0), `registry` the
 from shared.contract.cluster import (
     DriftContested,
     DriftCorrected,
+    FieldOwner,
     ObjectResult,
     Rollout,
     SyncCompleted,
@@ -92,6 +93,7 @@ __all__ = [
     "DriftCorrected",
     "Envelope",
     "Event",
+    "FieldOwner",
     "HeadQuestion",
     "HeadTold",
     "ImageSpec",

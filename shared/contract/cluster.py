@@ -118,6 +118,15 @@ class WorkloadChanged(Event):
         return self.sync
 
 
+class FieldOwner(_Value):
+    """A field of an object, and who owns it; values are never told."""
+
+    field: str
+    """As the API server writes it: `.spec.template.spec.containers[name="web"].image`."""
+    manager: str = ""
+    """Empty where nobody owns it: somebody removed it."""
+
+
 class DriftCorrected(Event):
     """The cluster differed from git and was put back."""
 
@@ -130,6 +139,8 @@ class DriftCorrected(Event):
     """deleted | changed"""
     manager: str = ""
     """Who changed it, as far as the API server tells."""
+    fields: tuple[FieldOwner, ...] = ()
+    """What was changed or removed, 20 fields at most."""
     seconds: float
     """From the moment the change was seen to the moment it was put back."""
 
@@ -148,6 +159,8 @@ class DriftContested(Event):
     target: str
     id: str
     manager: str = ""
+    fields: tuple[FieldOwner, ...] = ()
+    """What was changed or removed the last time."""
     times: int
 
     @property

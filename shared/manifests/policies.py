@@ -22,6 +22,11 @@ LEGACY_PREFIX = "flux.weave.works/"
 _TAG = "tag."
 _EVERYTHING = "glob:*"
 _SYNC_ONLY = "sync_only"
+_MANNERS = {
+    "ssa": ("override", "merge", "if-not-present", "ignore"),
+    "force": ("enabled", "disabled"),
+}
+"""How an object may ask to be applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,33 @@ class Policies:
     def sync_only(self) -> bool:
         """Whether Flux applies it, but never prunes it."""
         return self.values.get("ignore") == _SYNC_ONLY
+
+    @property
+    def ssa(self) -> str:
+        """How it is applied where others have set fields of it."""
+        return self.values.get("ssa", "override")
+
+    @property
+    def forced(self) -> bool:
+        """Whether it may be deleted and created where it can't be changed."""
+        return self.values.get("force") == "enabled"
+
+    @property
+    def unapplied(self) -> bool:
+        """Whether Flux neither applies nor prunes it, by whichever annotation."""
+        return self.ignored or self.ssa == "ignore"
+
+    @property
+    def manner_problem(self) -> str:
+        """What is wrong with how it asks to be applied, in a sentence; empty for nothing."""
+        return next(
+            (
+                f"{PREFIX}{name} is {self.values[name]!r}, and must be one of {', '.join(known)}"
+                for name, known in _MANNERS.items()
+                if self.values.get(name, known[0]) not in known
+            ),
+            "",
+        )
 
     def tag_pattern(self, container: str) -> str:
         """Return the pattern for a container as written; `glob:*` if there is none."""

@@ -69,6 +69,7 @@ class Stage:
             "ancestors": tuple(reversed(self.revisions)),
             "default_namespace": self.namespace,
             "problems": len(rendered.problems),
+            "skipped": rendered.skipped,
         }
         bundle = pack(Header.model_validate({**values, **header}), rendered.items)
         await store.publish(self.bus, bundle)
@@ -100,6 +101,22 @@ class Stage:
     async def data(self, name: str) -> Any:
         found = await self.kube.get("ConfigMap", name, self.namespace)
         return found and found.get("data")
+
+    async def define(self, group: str, kind: str) -> str:
+        """Define a kind as somebody by hand; return the path of its objects once it is served."""
+        definition, plural = definition_of(group, kind), f"{kind.lower()}s"
+        await self.kube.call("POST", DEFINITIONS, definition)
+        path = f"apis/{group}/v1alpha1/namespaces/{self.namespace}/{plural}"
+        async with asyncio.timeout(20):
+            while not await self._is_served(path):
+                await asyncio.sleep(0.05)
+        return path
+
+    async def _is_served(self, path: str) -> bool:
+        try:
+            return (await self.kube.call("GET", path))[0] == 200
+        except ValueError:  # `404 page not found` is no JSON
+            return False
 
     async def wait_data(self, name: str, data: object) -> None:
         async with asyncio.timeout(20):
@@ -146,6 +163,34 @@ async def parted(stage: Stage) -> AsyncIterator[Stage]:
         listening = group.create_task(found.listen())
         stack.callback(listening.cancel)
         yield found
+
+
+def definition_of(group: str, kind: str) -> Any:
+    """Return the definition of a namespaced kind that holds anything."""
+    plural, singular = f"{kind.lower()}s", kind.lower()
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1alpha1", "served": True, "storage": True}
+    names = {"plural": plural, "singular": singular, "kind": kind, "listKind": f"{kind}List"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [
+                {
+                    **version,
+                    "schema": {"openAPIV3Schema": schema},
+                    "subresources": {"status": {}},
+                }
+            ],
+        },
+    }
+
+
+DEFINITIONS = "apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def config_map(name: str, **data: str) -> str:

@@ -1,12 +1,16 @@
 """Drift that was seen, and when it is no longer put back because somebody insists."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 TIMES = 3
 """So often an object is put back ..."""
 WITHIN = 600.0
 """... within so many seconds; then it is contested."""
+SCALED = "scaled"
+"""No drift, but to be applied anew: somebody else scales it now, or does no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,12 +18,14 @@ class Drift:
     """One object that differs from what we applied."""
 
     what: str
-    """deleted | changed"""
+    """deleted | changed | scaled"""
     manager: str
     seen: float
     """When, on the loop's clock."""
     version: int = 0
     """The object's resourceVersion then; what was applied later has put it right."""
+    managed: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    """Its managedFields then, by which it is told what was changed."""
 
 
 @dataclass(slots=True)
@@ -37,6 +43,8 @@ class Drifts:
         if name in self.contested:
             return False
         known = self.pending.get(name)
+        if known and drift.what == SCALED:
+            return True
         self.pending[name] = replace(drift, seen=known.seen) if known else drift
         return True
 
@@ -51,6 +59,8 @@ class Drifts:
         if drift is None or drift.version > version:
             return None
         del self.pending[name]
+        if drift.what == SCALED:
+            return None
         times = self._corrected.setdefault(name, deque(maxlen=TIMES))
         often = len(times) == TIMES and now - times[0] < WITHIN
         times.append(now)

@@ -11,6 +11,8 @@ KEY = "inventory"
 FORMAT = 1
 LARGEST = 64_000_000
 """Bytes of an inventory before compression."""
+ANY = "*"
+"""The fingerprint of what may look as it likes, as long as it is there."""
 
 
 class Applied(BaseModel):

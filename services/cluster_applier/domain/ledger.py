@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.cluster_applier.domain.drift import Drift
-from services.cluster_applier.domain.inventory import Inventory
+from services.cluster_applier.domain.drift import SCALED, Drift
+from services.cluster_applier.domain.inventory import ANY, Inventory
 from services.cluster_applier.domain.ownership import last_manager, ours
+from services.cluster_applier.domain.scaling import Scaling
 from services.cluster_applier.domain.takeover import owns_replicas
 from shared.manifests import ObjectId, Policies
 
@@ -30,6 +31,9 @@ class Seen:
     """Somebody annotated it so that we leave it alone."""
     scales: bool = False
     """Its replicas are ours."""
+    gone: bool = False
+    managed: tuple[Mapping[str, Any], ...] = ()
+    """Its managedFields."""
 
     @classmethod
     def of(cls, named: ObjectId, metadata: Mapping[str, Any], at: float, *, gone: bool) -> "Seen":
@@ -42,6 +46,8 @@ class Seen:
             at=at,
             ignored=not gone and ignored(metadata),
             scales=not gone and owns_replicas(metadata),
+            gone=gone,
+            managed=() if gone else tuple(metadata.get("managedFields") or ()),
         )
 
 
@@ -54,6 +60,8 @@ class Ledger:
     _in_flight: dict[str, Seen | None] = field(default_factory=dict)
     _ignored: set[str] = field(default_factory=set)
     _scaling: set[str] = field(default_factory=set)
+    scalers: Scaling = field(default_factory=Scaling)
+    """Who else scales what."""
 
     def claim(self, inventory: Inventory) -> None:
         """Take over what an inventory says of its sync."""
@@ -110,7 +118,7 @@ class Ledger:
         seen = self._in_flight.pop(name, None)
         self._owners.setdefault(name, sync)
         self._fields[name] = fields
-        if seen is None or seen.version <= version or seen.fields == fields:
+        if seen is None or seen.version <= version or _is_as(seen, fields):
             return None
         return _drift(seen)
 
@@ -127,9 +135,22 @@ class Ledger:
         if seen.id in self._in_flight:
             self._in_flight[seen.id] = seen
             return None
-        if expected is None or seen.ignored or (seen.fields == expected and not again):
+        if expected is None or seen.ignored:
             return None
-        return self._owners[seen.id], _drift(seen)
+        if not _is_as(seen, expected) or again:
+            return self._owners[seen.id], _drift(seen)
+        if seen.scales and self.scalers.governs(seen.id):
+            return self._owners[seen.id], _scaled(seen.at)
+        return None
+
+    def scaler(
+        self, named: ObjectId, value: Mapping[str, Any] | None, at: float
+    ) -> Iterable[tuple[str, str, Drift]]:
+        """Take in an autoscaler; yield sync and id of what is to be applied anew, if it is ours."""
+        for name in self.scalers.see(named, value):
+            is_new = self.scalers.governs(name)
+            if name in self._fields and self.scales(name) == is_new:
+                yield self._owners[name], name, _scaled(at)
 
     def missing(self, kind: tuple[str, str], there: Iterable[str], at: float) -> Iterable[Seen]:
         """Return what we own of a group and kind and is not *there*."""
@@ -137,17 +158,27 @@ class Ledger:
         for name in list(self._fields):
             named = ObjectId.parse(name)
             if (named.group, named.kind) == kind and name not in found:
-                yield Seen(id=name, fields="", version=0, manager="", at=at)
+                yield Seen(id=name, fields="", version=0, manager="", at=at, gone=True)
+
+
+def _is_as(seen: Seen, expected: str) -> bool:
+    return seen.fields == expected or (expected == ANY and not seen.gone)
 
 
 def _drift(seen: Seen) -> Drift:
-    what = "changed" if seen.fields else "deleted"
-    return Drift(what=what, manager=seen.manager, seen=seen.at, version=seen.version)
+    what = "deleted" if seen.gone else "changed"
+    return Drift(
+        what=what, manager=seen.manager, seen=seen.at, version=seen.version, managed=seen.managed
+    )
+
+
+def _scaled(at: float) -> Drift:
+    return Drift(what=SCALED, manager="", seen=at)
 
 
 def ignored(metadata: Mapping[str, Any]) -> bool:
     """Tell whether an object in the cluster says that we must leave it alone."""
-    return Policies.of({"metadata": metadata}).ignored
+    return Policies.of({"metadata": metadata}).unapplied
 
 
 def number(version: object) -> int:

@@ -41,7 +41,7 @@ def judged(metadata: Mapping[str, Any] | None, applied: Applied) -> Judgement:
     if not applied.uid and not ours(metadata):
         return Judgement(fate=Fate.FORGET, why="it was never applied, so it is not ours")
     policies = Policies.of({"metadata": metadata})
-    if policies.ignored or policies.sync_only:
+    if policies.unapplied or policies.sync_only:
         return Judgement(fate=Fate.KEEP, why="it is annotated in the cluster to be kept")
     if metadata.get("ownerReferences"):
         return Judgement(fate=Fate.KEEP, why="it has an owner in the cluster, and goes with it")

@@ -8,7 +8,7 @@ _FORBIDDING = ("Forbidden: updates to", "field is immutable", "may not be change
 
 def sentence(kind: str, status: int, reason: str, body: Any) -> str:
     """Return why an object of *kind* was refused, and what to do where that is known."""
-    if kind == "Secret" and status in {400, 422, 500}:
+    if kind == "Secret" and status in {400, 422, 500} and not calls_webhook(reason):
         return _without_values(status, body)
     if status == 422 and any(said in reason for said in _FORBIDDING):
         return (
@@ -16,6 +16,11 @@ def sentence(kind: str, status: int, reason: str, body: Any) -> str:
             " by hand, and it is created anew"
         )
     return reason
+
+
+def calls_webhook(reason: str) -> bool:
+    """Tell whether it was not the object, but a webhook that could not be asked about it."""
+    return reason.startswith("Internal error occurred: failed calling webhook")
 
 
 def is_final(status: int, reason: str) -> bool:

@@ -25,6 +25,15 @@ def leaves_replicas(kind: str, body: bytes) -> bool:
     return kind in _SCALED and "replicas" not in (json.loads(body).get("spec") or {})
 
 
+def without_replicas(kind: str, body: bytes) -> bytes:
+    """Return an object that does not say how many replicas there are."""
+    value = json.loads(body)
+    if kind not in _SCALED or "replicas" not in (value.get("spec") or {}):
+        return body
+    del value["spec"]["replicas"]
+    return json.dumps(value).encode()
+
+
 def owns_replicas(metadata: Mapping[str, Any]) -> bool:
     """Tell whether the replicas of an object are ours."""
     return any(is_ours(entry) and _has_replicas(entry) for entry in _entries(metadata))

@@ -1,12 +1,16 @@
 """What is told at the end of a look at a sync."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from services.cluster_applier.domain.drift import TIMES, Drift
+from services.cluster_applier.domain.fields import Owned
 from shared.bundle.format import Header
 from shared.contract import (
     DriftContested,
     DriftCorrected,
+    FieldOwner,
     Message,
     ObjectResult,
     Problem,
@@ -43,24 +47,32 @@ def counts(results: Iterable[ObjectResult], unchanged: int) -> Mapping[str, int]
     return found
 
 
-def corrected(
-    sync: str, target: str, name: str, drift: Drift, *, contested: bool, now: float
-) -> list[Message]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBack:
+    """An object that differed, and was put back."""
+
+    name: str
+    drift: Drift
+    fields: tuple[Owned, ...]
+    """Those that were changed or removed, and by whom."""
+    at: float
+    """When, on the loop's clock."""
+
+
+def corrected(sync: str, target: str, put: PutBack, *, contested: bool) -> list[Message]:
     """Return that an object was put back, and whether somebody insists."""
-    told: list[Message] = [
-        DriftCorrected(
-            sync=sync,
-            target=target,
-            id=name,
-            what=drift.what,
-            manager=drift.manager,
-            seconds=now - drift.seen,
-        )
-    ]
+    fields = tuple(FieldOwner(field=one.field, manager=one.manager) for one in put.fields)
+    owners = dict.fromkeys(one.manager for one in fields if one.manager)
+    what: dict[str, Any] = {
+        "sync": sync,
+        "target": target,
+        "id": put.name,
+        # Whom the fields name is certain; who wrote last is a guess.
+        "manager": ", ".join(owners) or put.drift.manager,
+        "fields": fields,
+    }
+    seconds = put.at - put.drift.seen
+    told: list[Message] = [DriftCorrected(**what, what=put.drift.what, seconds=seconds)]
     if contested:
-        told.append(
-            DriftContested(
-                sync=sync, target=target, id=name, manager=drift.manager, times=TIMES + 1
-            )
-        )
+        told.append(DriftContested(**what, times=TIMES + 1))
     return told

@@ -48,11 +48,11 @@ def read(
         policies = Policies.of(declared.object)
         # A Kustomization's images may be automated, but no cluster serves it.
         is_served = declared.id.group != KUSTOMIZE
-        if is_served and policies.ignored:
+        if is_served and policies.unapplied:
             skipped.append(str(declared.id))
         elif is_served:
             try:
-                items.append(_item(declared, mark_set, sealer))
+                items.append(_item(declared, policies, mark_set, sealer))
             except ValueError as error:
                 problems.append(Problem(file=path, line=declared.line, message=str(error)))
                 continue
@@ -88,7 +88,9 @@ def render(files: Iterable[File]) -> Rendered:
     )
 
 
-def _item(declared: Declared, mark_set: str, sealer: Sealer | None) -> Item:
+def _item(declared: Declared, policies: Policies, mark_set: str, sealer: Sealer | None) -> Item:
+    if policies.manner_problem:
+        raise ValueError(policies.manner_problem)
     content = body(declared, mark_set)
     sealed = sealer if (declared.id.group, declared.id.kind) == ("", "Secret") else None
     named = declared.id

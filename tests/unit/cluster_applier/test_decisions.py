@@ -104,7 +104,9 @@ def test_an_inventory_survives_its_config_map_and_a_broken_one_says_so() -> None
 
 
 def seen(fields: str, version: int = 1, name: str = "ConfigMap a") -> Seen:
-    return Seen(id=name, fields=fields, version=version, manager="kubectl-edit", at=1.0)
+    return Seen(
+        id=name, fields=fields, version=version, manager="kubectl-edit", at=1.0, gone=not fields
+    )
 
 
 def test_a_change_of_our_fields_is_drift_and_anything_else_is_not() -> None:

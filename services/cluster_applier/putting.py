@@ -1,0 +1,34 @@
+"""Puts one object into the cluster as it asks to be: read `domain.manner` for how that may be."""
+
+from dataclasses import replace
+
+from services.cluster_applier.domain.inventory import Applied
+from services.cluster_applier.domain.ledger import Ledger
+from services.cluster_applier.domain.manner import Manner, asked_by, may_recreate
+from services.cluster_applier.domain.plan import Wanted
+from services.cluster_applier.domain.takeover import leaves_replicas, without_replicas
+from services.cluster_applier.kube import Kube
+from services.cluster_applier.recreate import recreate
+from services.cluster_applier.sending import Sent, send
+
+
+async def put(kube: Kube, ledger: Ledger, one: Wanted, body: bytes, before: Applied | None) -> Sent:
+    """Apply *body*, of which *before* was applied so far; or create it anew."""
+    asked = asked_by(body)
+    if ledger.scalers.governs(str(one.id)):
+        body = without_replicas(one.id.kind, body)
+    manner = _manner(ledger, one, body, before, asked.ssa)
+    sent = await send(kube, one.path, body, manner)
+    if not asked.forced or sent.answer is None or sent.answer.status != 422:
+        return replace(sent, once=asked.ssa == "if-not-present")
+    if not may_recreate(one.id):
+        return replace(sent, said=f"fluxcd.io/force does not hold for a {one.id.kind}")
+    return await recreate(kube, one.path, body, sent.answer, uid=before.uid if before else "")
+
+
+def _manner(ledger: Ledger, one: Wanted, body: bytes, before: Applied | None, ssa: str) -> Manner:
+    leave = leaves_replicas(one.id.kind, body)
+    scaled = (before is not None and before.replicas) or ledger.scales(str(one.id))
+    return Manner(
+        ssa=ssa, first=before is None or not before.uid, leave=leave, scales=leave and scaled
+    )

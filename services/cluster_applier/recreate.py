@@ -1,0 +1,74 @@
+"""
+Deletes an object and creates it anew, where an update is refused and the object asks for that.
+
+Nothing is deleted before a dry run has shown that the new one would be taken: then it is only the
+change that the API server refuses.
+"""
+
+import asyncio
+import json
+from hashlib import sha256
+
+from services.cluster_applier.answers import Answer
+from services.cluster_applier.domain.ledger import ignored
+from services.cluster_applier.domain.ownership import ours
+from services.cluster_applier.kube import METADATA, Kube
+from services.cluster_applier.sending import IGNORED, Sent, patient
+
+GONE = 20.0
+"""Seconds for which the end of the old object is waited for."""
+LOOKS = 0.1
+_STILL_THERE = Answer(
+    status=503,
+    body={"message": "it is being deleted, and created anew once its finalizers are done"},
+)
+
+
+async def recreate(kube: Kube, path: str, body: bytes, refused: Answer, *, uid: str) -> Sent:
+    """
+    Put *body* in the place of what is at *path*, which can't be changed into it.
+
+    *uid* is that of what we applied. Where it can't be done the answer is what was *refused*.
+    """
+    there = await patient(kube, lambda: kube.look(path, accept=METADATA))
+    metadata = there.metadata
+    if ignored(metadata):
+        return Sent(answer=None, said=IGNORED)
+    found = str(metadata.get("uid", ""))
+    if not there.ok or not (found == uid or ours(metadata)):
+        return Sent(answer=refused, said="not created anew, since it is not ours")
+    if not await _would_be_taken(kube, path, body):
+        return Sent(answer=refused)
+    if not metadata.get("deletionTimestamp"):
+        gone = await patient(kube, lambda: kube.delete(path, uid=found))
+        if not gone.ok and gone.status != 404:
+            return Sent(answer=gone)
+    if not await _is_gone(kube, path, found):
+        return Sent(answer=_STILL_THERE)
+    answer = await patient(kube, lambda: kube.apply(path, body, force=False))
+    return Sent(answer=answer, said="deleted and created anew: what changed can't be changed")
+
+
+async def _would_be_taken(kube: Kube, path: str, body: bytes) -> bool:
+    """Tell whether an object of another name would be created like that."""
+    value = json.loads(body)
+    collection, _, name = path.rpartition("/")
+    other = f"{name[:40].rstrip('-.')}-{sha256(name.encode()).hexdigest()[:8]}"
+    value["metadata"]["name"] = other
+    tried = json.dumps(value).encode()
+    answer = await patient(
+        kube, lambda: kube.apply(f"{collection}/{other}", tried, force=False, dry_run=True)
+    )
+    return answer.status == 201
+
+
+async def _is_gone(kube: Kube, path: str, uid: str) -> bool:
+    try:
+        async with asyncio.timeout(GONE):
+            while True:
+                there = await kube.look(path, accept=METADATA)
+                if there.status == 404 or (there.ok and there.metadata.get("uid") != uid):
+                    return True
+                await asyncio.sleep(LOOKS)
+    except TimeoutError:
+        return False

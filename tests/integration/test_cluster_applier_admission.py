@@ -1,0 +1,144 @@
+"""Quotas, policies and webhooks refuse single objects: on the real control plane."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from sandbox.cluster import Cluster, cluster
+from sandbox.progress import silent
+from services.cluster_applier.pace import LENT
+from tests.integration.applier_stage import Stage, applies, config_map, staged
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    async with cluster(tmp_path_factory.mktemp("cluster"), "real", say=silent) as found:
+        yield found
+
+
+@pytest.fixture
+async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(place, tmp_path) as found:
+        yield found
+
+
+async def test_a_quota_spoils_only_what_is_beyond_it(stage: Stage) -> None:
+    path = f"api/v1/namespaces/{stage.namespace}/resourcequotas"
+    quota = {"metadata": {"name": "q"}, "spec": {"hard": {"secrets": "0"}}}
+    await stage.kube.call("POST", path, quota)
+    async with asyncio.timeout(20):
+        while "status" not in (found := (await stage.kube.call("GET", f"{path}/q"))[1]) or (
+            not found["status"].get("hard")
+        ):
+            await asyncio.sleep(0.05)
+    secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + secret)
+        done = await stage.completed()
+
+    assert done.counts == {"created": 1, "failed": 1}
+    assert "exceeded quota: q" in done.problems[0].message
+
+
+async def test_a_policy_of_admission_spoils_only_what_it_refuses(stage: Stage) -> None:
+    base, name = "apis/admissionregistration.k8s.io/v1", stage.namespace
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"]}
+    spec = {
+        "matchConstraints": {"resourceRules": [{**rule, "operations": ["CREATE", "UPDATE"]}]},
+        "validations": [{"expression": "object.metadata.name != 'bad'", "message": "no bad ones"}],
+    }
+    binding = {
+        "policyName": name,
+        "validationActions": ["Deny"],
+        "matchResources": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}
+        },
+    }
+    for plural, one in (("policies", spec), ("policybindings", binding)):
+        path = f"{base}/validatingadmission{plural}"
+        status, said = await stage.kube.call(
+            "POST", path, {"metadata": {"name": name}, "spec": one}
+        )
+        assert status == 201, said
+    bad = {"metadata": {"name": "bad"}}
+    async with asyncio.timeout(30):  # the API server takes in a policy after a while
+        while (
+            await stage.kube.call("POST", f"api/v1/namespaces/{name}/configmaps", bad, dryRun="All")
+        )[0] == 201:
+            await asyncio.sleep(0.1)
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + config_map("bad", k="1"))
+        done = await stage.completed()
+
+    assert done.counts == {"created": 1, "failed": 1}
+    assert "no bad ones" in done.problems[0].message
+
+
+@asynccontextmanager
+async def webhook_that_hangs(stage: Stage) -> AsyncIterator[list[str]]:
+    """Register a webhook for our secrets that never answers; yield when it is asked."""
+    asked: list[str] = []
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append("connection")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    hook = {
+        "name": "hangs.example.com",
+        "clientConfig": {"url": f"https://127.0.0.1:{port}/"},
+        "rules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "resources": ["secrets"],
+                "operations": ["*"],
+            }
+        ],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.namespace}},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 2,
+        "failurePolicy": "Fail",
+    }
+    path = "apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    value = {"metadata": {"name": stage.namespace}, "webhooks": [hook]}
+    status, said = await stage.kube.call("POST", path, value)
+    assert status == 201, said
+    try:
+        yield asked
+    finally:
+        await stage.kube.call("DELETE", f"{path}/{stage.namespace}")
+        server.close()
+
+
+async def test_a_webhook_that_hangs_is_met_a_few_times_and_holds_up_nothing_else(
+    stage: Stage,
+) -> None:
+    many = "".join(
+        f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s{n}}}\n" for n in range(300)
+    )
+    async with webhook_that_hangs(stage) as asked, stage.applying():
+        # The API server takes in a webhook after a while.
+        path = f"api/v1/namespaces/{stage.namespace}/secrets"
+        probe = {"metadata": {"name": "probe"}}
+        async with asyncio.timeout(30):
+            while (await stage.kube.call("POST", path, probe, dryRun="All"))[0] == 201:
+                await asyncio.sleep(0.1)
+        asked.clear()
+        before = applies()
+        await stage.declare(config_map("a", k="1") + many)
+        done = await stage.completed()
+
+        assert done.counts == {"created": 1, "failed": 300}
+        # What was under way when the first of them failed, and no more.
+        assert applies() - before <= 16 * (1 + LENT) + 2
+        assert any("hangs.example.com" in one.message for one in done.problems)
+        assert any("not tried" in one.message for one in done.problems)

@@ -1,0 +1,134 @@
+"""What a manifest may bring along, and what is refused for ever: on the real control plane."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.cluster import Cluster, cluster
+from sandbox.progress import silent
+from tests.integration.applier_stage import Stage, applies, config_map, staged
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    async with cluster(tmp_path_factory.mktemp("cluster"), "real", say=silent) as found:
+        yield found
+
+
+@pytest.fixture
+async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(place, tmp_path) as found:
+        yield found
+
+
+EXPORTED = """---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: exported
+  uid: 11111111-2222-3333-4444-555555555555
+  resourceVersion: "12345"
+  creationTimestamp: "2020-01-01T00:00:00Z"
+  generation: 7
+  selfLink: /api/v1/namespaces/x/configmaps/exported
+  managedFields:
+    - {manager: kubectl, operation: Update, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {}}
+data: {k: "1"}
+"""
+EXPORTED_WORKLOAD = """---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, resourceVersion: "12345"}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {creationTimestamp: null, labels: {app: web}}
+    spec: {containers: [{name: web, image: "registry.example.com/web:1"}]}
+status: {availableReplicas: 3, observedGeneration: 9}
+"""
+
+
+async def test_what_an_exported_manifest_carries_of_its_cluster_is_left_out(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(EXPORTED + EXPORTED_WORKLOAD)
+        assert (await stage.completed()).counts == {"created": 2}
+        await stage.declare(EXPORTED.replace('k: "1"', 'k: "2"') + EXPORTED_WORKLOAD)
+        assert (await stage.completed()).counts == {"configured": 1, "unchanged": 1}
+
+    found = await stage.kube.get("Deployment", "web", stage.namespace)
+    assert found is not None
+    assert found["status"].get("availableReplicas", 0) == 0
+
+
+async def test_a_key_that_leaves_string_data_leaves_the_secret_and_an_edit_is_undone(
+    stage: Stage,
+) -> None:
+    def secret(**data: str) -> str:
+        lines = "".join(f"  {key}: {value}\n" for key, value in data.items())
+        return f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData:\n{lines}"
+
+    async def data() -> object:
+        found = await stage.kube.get("Secret", "s", stage.namespace)
+        return found and found["data"]
+
+    async with stage.applying():
+        await stage.declare(secret(a="one", b="two"))
+        await stage.completed()
+        await stage.declare(secret(a="one"))
+        await stage.completed()
+        assert await data() == {"a": "b25l"}
+        await stage.kube.merge("Secret", "s", {"data": {"a": "eA=="}}, stage.namespace)
+        async with asyncio.timeout(10):
+            while await data() != {"a": "b25l"}:
+                await asyncio.sleep(0.01)
+
+
+DUPLICATE = EXPORTED_WORKLOAD.replace(
+    'web:1"}', 'web:1", env: [{name: A, value: "1"}, {name: A, value: "2"}]}'
+)
+UNKNOWN_FIELD = EXPORTED_WORKLOAD.replace("  replicas: 0", "  replicaz: 0")
+INVALID = EXPORTED_WORKLOAD.replace("replicas: 0", "replicas: -1")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (DUPLICATE, 'duplicate entries for key [name="A"]'),
+        (UNKNOWN_FIELD, "field not declared in schema"),
+        (INVALID, "must be greater than or equal to 0"),
+    ],
+)
+async def test_what_is_refused_for_ever_is_told_with_its_place_and_sent_once(
+    stage: Stage, text: str, said: str
+) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + text)
+        done = await stage.completed()
+        assert done.counts == {"created": 1, "failed": 1}
+        (problem,) = done.problems
+        assert said in problem.message
+        assert (problem.file, problem.line) == ("a.yaml", 8)
+        before = applies()
+        await stage.declare(config_map("a", k="1") + text)
+        await stage.completed()
+        assert applies() == before
+        await stage.declare(config_map("a", k="1") + EXPORTED_WORKLOAD)
+        assert (await stage.completed()).counts == {"created": 1, "unchanged": 1}
+
+
+async def test_a_kind_that_somebody_defines_later_works_soon_after(stage: Stage) -> None:
+    group = f"{stage.namespace}.example.com"
+    gear = f"---\napiVersion: {group}/v1alpha1\nkind: Gear\nmetadata: {{name: g}}\nsize: 3\n"
+    async with stage.applying():
+        await stage.declare(gear + config_map("a", k="1"))
+        done = await stage.completed()
+        assert done.counts == {"created": 1, "failed": 1}
+        assert f"the cluster serves no {group}/v1alpha1 Gear" in done.problems[0].message
+        await stage.define(group, "Gear")
+        # It was told once; what is told next is that it works.
+        assert (await stage.completed()).counts == {"created": 1, "unchanged": 1}

@@ -1,0 +1,182 @@
+"""How an object asks to be applied: on the real control plane."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.cluster import Cluster, cluster
+from sandbox.progress import silent
+from shared.contract import DriftContested, DriftCorrected
+from tests.integration.applier_stage import Stage, config_map, staged
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    async with cluster(tmp_path_factory.mktemp("cluster"), "real", say=silent) as found:
+        yield found
+
+
+@pytest.fixture
+async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(place, tmp_path) as found:
+        yield found
+
+
+def annotated(text: str, **annotations: str) -> str:
+    pairs = ", ".join(f'fluxcd.io/{name}: "{value}"' for name, value in annotations.items())
+    return text.replace("{name: a}", f"{{name: a, annotations: {{{pairs}}}}}")
+
+
+def deployment(image: str = "1", *, replicas: int | None = None, app: str = "web") -> str:
+    spec = f"  replicas: {replicas}\n" if replicas is not None else ""
+    return f"""---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: a}}
+spec:
+{spec}  selector: {{matchLabels: {{app: {app}}}}}
+  template:
+    metadata: {{labels: {{app: {app}}}}}
+    spec: {{containers: [{{name: web, image: "registry.example.com/web:{image}"}}]}}
+"""
+
+
+async def make(stage: Stage, name: str, **data: str) -> None:
+    path = f"api/v1/namespaces/{stage.namespace}/configmaps"
+    value = {"metadata": {"name": name}, "data": data}
+    assert (await stage.kube.call("POST", path, value, fieldManager="someone"))[0] == 201
+
+
+async def web(stage: Stage) -> Any:
+    return await stage.kube.get("Deployment", "a", stage.namespace)
+
+
+async def test_a_takeover_names_each_field_and_who_had_it(stage: Stage) -> None:
+    await make(stage, "a", k="mine", other="kept")
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1"))
+        (result,) = (await stage.completed()).objects
+
+    assert result.message == "taken over from others: .data.k (someone)"
+    assert await stage.data("a") == {"k": "1", "other": "kept"}
+
+
+async def test_merge_leaves_to_others_what_they_set_and_names_it(stage: Stage) -> None:
+    await make(stage, "a", k="mine")
+    merged = annotated(config_map("a", k="1", new="1"), ssa="merge")
+    async with stage.applying():
+        await stage.declare(merged)
+        (result,) = (await stage.completed()).objects
+        assert result.message == "left to others: .data.k (someone)"
+        assert await stage.data("a") == {"k": "mine", "new": "1"}
+        await stage.kube.merge("ConfigMap", "a", {"data": {"new": "mine"}}, stage.namespace)
+        await stage.wait(DriftCorrected)
+        await stage.declare(merged + config_map("b", k="1"))
+        await stage.completed()
+        assert await stage.data("a") == {"k": "mine", "new": "mine"}
+
+
+async def test_merge_inside_lists_changes_what_is_left(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(annotated(deployment(replicas=0), ssa="merge"))
+        await stage.completed()
+        container = {"name": "web", "image": "registry.example.com/web:mine"}
+        change = {"spec": {"template": {"spec": {"containers": [container]}}}}
+        path = f"apis/apps/v1/namespaces/{stage.namespace}/deployments/a"
+        kind = "application/strategic-merge-patch+json"
+        await stage.kube.call("PATCH", path, change, kind, fieldManager="someone")
+        await stage.declare(annotated(deployment(image="2", replicas=1), ssa="merge"))
+        done = await stage.completed()
+
+    field = '.spec.template.spec.containers[name="web"].image'
+    assert done.objects[-1].message == f"left to others: {field} (someone)"
+    found = await web(stage)
+    assert found["spec"]["replicas"] == 1
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":mine")
+
+
+async def test_if_not_present_creates_and_never_changes(stage: Stage) -> None:
+    await make(stage, "a", k="mine")
+    once = annotated(config_map("a", k="1"), ssa="if-not-present")
+    ours = once.replace("name: a,", "name: b,")
+    async with stage.applying():
+        await stage.declare(once + ours)
+        assert (await stage.completed()).counts == {"created": 1, "skipped": 1}
+        await stage.kube.merge("ConfigMap", "b", {"data": {"k": "x"}}, stage.namespace)
+        await stage.declare(once + ours.replace('"1"', '"2"'))
+        assert (await stage.completed()).counts == {"skipped": 2}
+        assert (await stage.data("a"), await stage.data("b")) == ({"k": "mine"}, {"k": "x"})
+        await stage.kube.delete("ConfigMap", "b", stage.namespace)
+        await stage.wait_data("b", {"k": "2"})
+        await stage.declare(config_map("c", k="1"))
+        assert (await stage.completed()).counts["deleted"] == 1
+
+    assert await stage.data("a") == {"k": "mine"}
+    assert await stage.data("b") is None
+
+
+async def test_ssa_ignore_is_ignore_and_a_word_unknown_is_told(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1") + config_map("b", k="1"))
+        await stage.completed()
+        ignored = annotated(config_map("a", k="2"), ssa="ignore")
+        await stage.declare(ignored + config_map("c", k="1"))
+        assert (await stage.completed()).counts == {"created": 1, "deleted": 1}
+        await stage.declare(annotated(config_map("a", k="3"), ssa="Merge") + config_map("d", k="1"))
+        done = await stage.completed()
+
+    assert (done.counts, done.pruned) == ({"created": 1}, False)
+    assert await stage.data("a") == {"k": "1"}
+
+
+async def test_force_deletes_and_creates_what_cannot_be_changed(stage: Stage) -> None:
+    forced = annotated(deployment(replicas=0), force="enabled")
+    async with stage.applying():
+        await stage.declare(forced)
+        await stage.completed()
+        before = (await web(stage))["metadata"]["uid"]
+        await stage.declare(annotated(deployment(replicas=0, app="other"), force="enabled"))
+        (result,) = (await stage.completed()).objects
+        assert (result.action, result.message.split(":")[0]) == (
+            "created",
+            "deleted and created anew",
+        )
+        found = await web(stage)
+        assert found["metadata"]["uid"] != before
+        assert found["spec"]["selector"] == {"matchLabels": {"app": "other"}}
+        assert not [one for one in stage.told if isinstance(one, DriftCorrected | DriftContested)]
+
+
+async def test_force_deletes_nothing_that_could_not_be_created_again(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(annotated(deployment(replicas=0), force="enabled"))
+        await stage.completed()
+        before = (await web(stage))["metadata"]["uid"]
+        broken = deployment(replicas=-1, app="other")
+        await stage.declare(annotated(broken, force="enabled"))
+        assert (await stage.completed()).counts == {"failed": 1}
+
+    assert (await web(stage))["metadata"]["uid"] == before
+
+
+async def test_force_does_not_hold_for_what_holds_data(stage: Stage) -> None:
+    claim = """---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: a}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
+    claim = annotated(claim, force="enabled")
+    async with stage.applying():
+        await stage.declare(claim)
+        assert (await stage.completed()).counts == {"created": 1}
+        await stage.declare(claim.replace("ReadWriteOnce", "ReadWriteMany"))
+        done = await stage.completed()
+
+    assert done.counts == {"failed": 1}
+    said = "fluxcd.io/force does not hold for a PersistentVolumeClaim"
+    assert said in done.problems[0].message

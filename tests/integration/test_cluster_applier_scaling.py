@@ -1,0 +1,121 @@
+"""Who else scales a workload, and who insists: on the real control plane."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.cluster import Cluster, cluster
+from sandbox.progress import silent
+from shared.contract import DriftContested, DriftCorrected
+from tests.integration.applier_stage import Stage, applies, config_map, staged
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    async with cluster(tmp_path_factory.mktemp("cluster"), "real", say=silent) as found:
+        yield found
+
+
+@pytest.fixture
+async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(place, tmp_path) as found:
+        yield found
+
+
+def deployment(image: str = "1", *, replicas: int | None = None, app: str = "web") -> str:
+    spec = f"  replicas: {replicas}\n" if replicas is not None else ""
+    return f"""---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: a}}
+spec:
+{spec}  selector: {{matchLabels: {{app: {app}}}}}
+  template:
+    metadata: {{labels: {{app: {app}}}}}
+    spec: {{containers: [{{name: web, image: "registry.example.com/web:{image}"}}]}}
+"""
+
+
+async def web(stage: Stage) -> Any:
+    return await stage.kube.get("Deployment", "a", stage.namespace)
+
+
+async def wait_web(stage: Stage, fits: Any) -> Any:
+    return await stage.kube.wait("Deployment", "a", fits, namespace=stage.namespace, timeout=20)
+
+
+AUTOSCALER = """---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: scaler}
+spec:
+  minReplicas: 5
+  maxReplicas: 9
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: a}
+"""
+
+
+async def test_what_an_autoscaler_scales_keeps_its_replicas(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(deployment(replicas=2) + AUTOSCALER)
+        await stage.completed()
+        # The autoscaler lifts it to its minimum; git, which says 2, lets it.
+        await wait_web(stage, lambda one: one["spec"]["replicas"] == 5)
+        await stage.declare(deployment(image="2", replicas=2) + AUTOSCALER)
+        await stage.completed()
+        found = await web(stage)
+        assert found["spec"]["replicas"] == 5
+        assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":2")
+        assert not [one for one in stage.told if isinstance(one, DriftCorrected)]
+        await stage.declare(deployment(image="2", replicas=2))
+        await wait_web(stage, lambda one: one["spec"]["replicas"] == 2)
+
+
+async def test_what_keda_scales_keeps_its_replicas(stage: Stage) -> None:
+    base = await stage.define("keda.sh", "ScaledObject")
+    value = {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "keda"},
+        "spec": {"scaleTargetRef": {"name": "a"}},
+    }
+    assert (await stage.kube.call("POST", base, value))[0] == 201
+    async with stage.applying():
+        await stage.declare(config_map("a", k="1"))
+        await stage.completed()
+        await stage.declare(deployment(replicas=2))
+        await stage.completed()
+        path = f"apis/apps/v1/namespaces/{stage.namespace}/deployments/a/scale"
+        kind = "application/merge-patch+json"
+        await stage.kube.call("PATCH", path, {"spec": {"replicas": 7}}, kind, fieldManager="keda")
+        await stage.declare(deployment(image="2", replicas=2))
+        await stage.completed()
+
+    found = await web(stage)
+    assert found["spec"]["replicas"] == 7
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":2")
+
+
+async def test_who_insists_is_told_with_each_field_and_left_alone(stage: Stage) -> None:
+    async with stage.applying():
+        await stage.declare(deployment(replicas=0))
+        await stage.completed()
+        for replicas in (1, 2, 3, 4):
+            before = applies()
+            change = {"spec": {"replicas": replicas}}
+            await stage.kube.merge("Deployment", "a", change, stage.namespace)
+            await wait_web(stage, lambda one: one["spec"]["replicas"] == 0)
+            assert applies() > before
+        contested = await stage.wait(DriftContested)
+        await stage.kube.merge("Deployment", "a", {"spec": {"replicas": 6}}, stage.namespace)
+        await asyncio.sleep(0.5)
+        assert (await web(stage))["spec"]["replicas"] == 6
+
+    (field,) = contested.fields
+    assert (field.field, field.manager) == (".spec.replicas", "kubectl-edit")
+    assert contested.times == 4
