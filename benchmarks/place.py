@@ -64,7 +64,7 @@ async def a_world(name: str) -> AsyncIterator[World]:
         root = Path(directory)
         async with (
             everything(root / "place", cluster="real", say=to_stderr) as place,
-            world(place, root / "world", name) as found,
+            world(place, root / "world", name, options={"prune_limit": 1.0}) as found,
         ):
             yield found
 

@@ -230,11 +230,20 @@ def _policy(parser: ArgumentParser) -> None:
         parser.add_argument(f"--{name}", action="store_true")
 
 
+def _sync(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-prune",
+        action="store_true",
+        help="delete what the heads of the branches declare no more, however much it is",
+    )
+
+
 _ADD = {
     "list-workloads": _list_workloads,
     "list-controllers": _list_workloads,
     "list-images": _list_images,
     "syncs": _output,
+    "sync": _sync,
     "dead-letters": dead_letters.add_options,
     "release": _release,
     "automate": _one,

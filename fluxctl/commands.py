@@ -57,12 +57,17 @@ def sync(client: Client, args: Namespace) -> None:
     url, branch = remote.get("url", ""), remote.get("branch", "")
     _check_repository(url, config.get("status", ""), config.get("errors", ""))
     tell(f"Synchronizing with {url}")
-    body = {"type": "sync", "cause": {"Message": "", "User": ""}, "spec": {}}
+    spec = {"allow_prune": True} if args.allow_prune else {}
+    body = {"type": "sync", "cause": {"Message": "", "User": ""}, "spec": spec}
     revision = _head(client, str(client.post("v9/update-manifests", body)), args.timeout)[:7]
     tell(f"Revision of {branch} to apply is {revision}")
     tell(f"Waiting for {revision} to be applied ...")
     waiting.applied(client, revision, args.timeout)
+    if args.allow_prune:
+        waiting.pruned(client, args.timeout)
     tell("Done.")
+    for line in _held(client):
+        tell(line)
 
 
 def version(_: Client, __: Namespace) -> None:
@@ -110,6 +115,15 @@ def _check_repository(url: str, status: str, why: str) -> None:
             raise CommandError(f"can not connect to git repository with URL {url}{full}")
         case _:
             raise CommandError(f"git repository {url} is not ready to sync{full if why else ''}")
+
+
+def _held(client: Client) -> list[str]:
+    """Return a line for each sync that waits until a person lets it delete so much."""
+    try:
+        found = client.get_new("syncs")
+    except CommandError:
+        return []  # a server of Flux v1 knows no such thing
+    return [tables.not_pruned(one) for one in found if one.get("prune_held")]
 
 
 def _tell_problems(client: Client) -> None:

@@ -106,8 +106,13 @@ def problems(found: Iterable[Found]) -> list[str]:
         lines += [f"{name}: {message}" for name, message in one["failed"].items()]
         lines += [f"{one['name']}: {one['error']}"] if one["error"] else []
         if one["prune_reason"]:
-            lines.append(f"{one['name']}: nothing is pruned: {one['prune_reason']}")
+            lines.append(not_pruned(one))
     return lines
+
+
+def not_pruned(one: Found) -> str:
+    """Return why a sync deletes nothing."""
+    return f"{one['name']}: nothing is pruned: {one['prune_reason']}"
 
 
 def down(found: Sequence[Found]) -> list[str]:

@@ -76,6 +76,21 @@ def applied(client: Client, revision: str, timeout: float) -> None:
     )
 
 
+def pruned(client: Client, timeout: float) -> None:
+    """
+    Wait until no sync holds back what it would delete.
+
+    Raises:
+        TimedOutError: it was not in time.
+    """
+    _poll(
+        lambda: None if any(one.get("prune_held") for one in client.get_new("syncs")) else True,
+        timeout,
+        first=0.1,
+        longest=5.0,
+    )
+
+
 def applied_or_told(client: Client, revision: str, timeout: float) -> None:
     """Wait for a release's commit; a release that is only slow to be applied is no failure."""
     try:

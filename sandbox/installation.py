@@ -216,8 +216,13 @@ async def installation(
         yield flux
 
 
-def one_sync(repository: Repository, username: str, **more: object) -> Mapping[str, object]:
-    """Return the configuration of one sync, `apps`, of the whole of *repository*."""
+def one_sync(
+    repository: Repository,
+    username: str,
+    options: Mapping[str, object] | None = None,
+    **more: object,
+) -> Mapping[str, object]:
+    """Return the configuration of one sync, `apps`, of all of *repository*; *options* are its."""
     auth = {"username": username, "password": {"env": "GIT_PASSWORD"}}
     git = {"url": repository.http_url, "branch": "main", "auth": auth}
-    return {"syncs": [{"name": "apps", "git": git}], **more}
+    return {"syncs": [{"name": "apps", "git": git, **(options or {})}], **more}

@@ -150,9 +150,19 @@ class World:
 
 @asynccontextmanager
 async def world(
-    place: Everything, directory: Path, name: str, *, say: Say = silent, **config: object
+    place: Everything,
+    directory: Path,
+    name: str,
+    *,
+    say: Say = silent,
+    options: Mapping[str, object] | None = None,
+    **config: object,
 ) -> AsyncIterator[World]:
-    """Run Flux on a new repository, which declares the namespace *name* and nothing else."""
+    """
+    Run Flux on a new repository, which declares the namespace *name* and nothing else.
+
+    *options* are those of its sync; the rest of the configuration is *config*.
+    """
     async with AsyncExitStack() as stack:
         repository = await place.git.create(name)
         copy = await WorkingCopy.clone(repository, directory / "copy")
@@ -162,7 +172,7 @@ async def world(
             installation(
                 directory / "flux",
                 place,
-                one_sync(repository, place.git.username, **config),
+                one_sync(repository, place.git.username, options, **config),
                 namespace=f"{name}-flux",
                 say=say,
             )

@@ -44,7 +44,9 @@ class Books:
         inventory = await self.known()
         new = {str(one.id): Applied() for one in todo.apply if str(one.id) not in inventory.objects}
         if new or (todo.apply and not self._is_ours(inventory)):
-            await self._save(inventory.model_copy(update={"objects": {**inventory.objects, **new}}))
+            # What is new must not make what goes look like less.
+            more = {"objects": {**inventory.objects, **new}, "before": inventory.base}
+            await self._save(inventory.model_copy(update=more))
 
     async def claim(self) -> None:
         """Make the inventory ours, if it is not yet."""
@@ -74,8 +76,14 @@ class Books:
             self._inventory = _merged(self._inventory, applying, gone)
             self._unwritten = True
 
-    async def keep(self, header: Header, applying: Applying, pruning: Pruning) -> None:
-        """Write the inventory, last of all, if it says anything new."""
+    async def keep(
+        self, header: Header, applying: Applying, pruning: Pruning, *, waiting: bool
+    ) -> None:
+        """
+        Write the inventory, last of all, if it says anything new.
+
+        *waiting*: whether something is left that is declared no more.
+        """
         known = await self.known()
         merged = _merged(known, applying, pruning.forgotten).model_copy(
             update={
@@ -83,6 +91,7 @@ class Books:
                 "revision": header.revision,
                 "height": header.height,
                 "generation": header.generation,
+                "before": known.base if waiting else 0,
             }
         )
         if merged != known or self._unwritten:

@@ -25,6 +25,8 @@ class Look:
     unchanged: int = 0
     kept: str = ""
     """Why nothing was pruned, if so."""
+    held: int = 0
+    """Objects that wait until a person allows that they go."""
 
     @property
     def header(self) -> Header:

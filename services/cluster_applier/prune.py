@@ -54,7 +54,14 @@ class Pruning:
     """One round of deletions of one sync."""
 
     def __init__(
-        self, kube: Kube, discovery: Discovery, ledger: Ledger, *, at_once: int, namespace: str
+        self,
+        kube: Kube,
+        discovery: Discovery,
+        ledger: Ledger,
+        *,
+        at_once: int,
+        namespace: str,
+        dry_run: bool = False,
     ) -> None:
         self.results: list[ObjectResult] = []
         self.kept: list[ObjectResult] = []
@@ -67,6 +74,7 @@ class Pruning:
         self._ledger = ledger
         self._at_once = at_once
         self._namespace = namespace
+        self._dry_run = dry_run
         self._there: dict[str, Mapping[str, Any]] = {}
         self._listed: set[str] = set()
         self._doubted: set[str] = set()
@@ -155,6 +163,8 @@ class Pruning:
                 self._forget(gone, "skipped" if judgement.why else "deleted", judgement.why)
             case Fate.DELETE if foreign := await self._contents.foreign(gone.id):
                 self._keep(gone, f"it holds what this sync did not apply: {foreign}")
+            case Fate.DELETE if self._dry_run:
+                self._keep(gone, "would be deleted; prune_dry_run is on")
             case Fate.DELETE:
                 return await self._delete(gone, judgement)
         return True

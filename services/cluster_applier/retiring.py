@@ -3,6 +3,7 @@
 import structlog
 
 from services.cluster_applier.books import Books
+from services.cluster_applier.domain.brake import reason_to_hold
 from services.cluster_applier.domain.fence import Verdict
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.plan import obsolete, reason_to_keep
@@ -25,6 +26,8 @@ class Retiring:
         self._target = target
         self._books = books
         self._bus = bus
+        self._allowed = ""
+        """The revision that may take away more than the limit."""
         self._kept = ""
         """Why nothing was pruned, as it was logged last."""
 
@@ -36,7 +39,12 @@ class Retiring:
             self._target.ledger,
             at_once=self._target.settings.concurrency,
             namespace=self._target.settings.namespace,
+            dry_run=self._settings.prune_dry_run,
         )
+
+    def allow(self, revision: str) -> None:
+        """Let a revision take away as much as it does, now or as soon as it is there."""
+        self._allowed = revision or self._allowed
 
     async def retire(self, look: Look) -> None:
         """Delete what is declared no more; note why not, if not."""
@@ -57,23 +65,40 @@ class Retiring:
         if late:
             pruning.unfinished = True
             return f"the sync {late} was not read at this revision yet; objects may move there"
+        pruning.give(moved)
+        for sync in set(moved.values()):
+            await self._bus.publish(Draft(message=SyncRequested(sync=sync, reason="again")))
+        going = [(name, one) for name, one in gone if name not in moved]
+        if reason := await self._reason_to_hold(look, len(going)):
+            look.held = len(going)
+            return reason
+        await self._delete(look, going)
+        dry = self._settings.prune_dry_run and going
+        return f"prune_dry_run is on; {len(going)} objects are declared no more" if dry else ""
+
+    async def _delete(self, look: Look, going: list[tuple[str, Applied]]) -> None:
         try:
             await self._books.claim()
             await self._books.confirm(at_most=JUST_NOW)
-            pruning.give(moved)
-            await pruning.delete((name, one) for name, one in gone if name not in moved)
+            await look.pruning.delete(going)
         except BaseException:
-            self._books.remember(look.applying, pruning)
+            self._books.remember(look.applying, look.pruning)
             raise
-        for sync in set(moved.values()):
-            await self._bus.publish(Draft(message=SyncRequested(sync=sync, reason="again")))
-        return ""
+
+    async def _reason_to_hold(self, look: Look, going: int) -> str:
+        if self._settings.prune_dry_run or self._allowed == look.header.revision:
+            return ""
+        return reason_to_hold(
+            going,
+            (await self._books.known()).base,
+            declared=len(look.header.index),
+            limit=self._settings.prune_limit,
+        )
 
     def _reason_to_keep(self, look: Look) -> str:
         return reason_to_keep(
-            prune=self._settings.prune,
+            prune=self._settings.prune or self._settings.prune_dry_run,
             problems=look.header.problems,
             failed=look.applying.failed,
             certain=look.verdict is Verdict.GO,
-            declared=len(look.header.index),
         )

@@ -15,6 +15,8 @@ class SyncSettings:
     target: str
     repository: str
     prune: bool
+    prune_limit: float
+    prune_dry_run: bool
     interval: float
 
 
@@ -37,6 +39,8 @@ class Settings:
                     target=sync.target,
                     repository=repository_id(sync.git.url, sync.git.branch),
                     prune=sync.prune,
+                    prune_limit=sync.prune_limit,
+                    prune_dry_run=sync.prune_dry_run,
                     interval=sync.sync_interval,
                 )
                 for sync in config.syncs

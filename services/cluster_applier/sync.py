@@ -54,12 +54,13 @@ class Sync:
             return ()
         is_new = bundle.header.revision != inventory.revision
         await self._prepare(asked, is_new=is_new)
+        self._retiring.allow(asked.allow_prune)
         applying = self._deploying.round(bundle, inventory)
         pruning = self._retiring.round()
         look = Look(bundle=bundle, verdict=verdict, applying=applying, pruning=pruning)
         await self._deploying.deploy(look, inventory)
         await self._retiring.retire(look)
-        await self._books.keep(bundle.header, applying, pruning)
+        await self._books.keep(bundle.header, applying, pruning, waiting=bool(look.kept))
         self._end(look)
         told, self.drifting.told = self.drifting.told, []
         if is_new or applying.results or pruning.results or asked.person:
@@ -97,7 +98,7 @@ class Sync:
 
     def _completed(self, look: Look) -> SyncCompleted:
         done = telling.completed(
-            look.header, look.results, unchanged=look.unchanged, kept=look.kept
+            look.header, look.results, unchanged=look.unchanged, kept=look.kept, held=look.held
         )
         for action, count in done.counts.items():
             OBJECTS.labels(action).inc(count)

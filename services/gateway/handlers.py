@@ -63,7 +63,7 @@ class Handlers:
     async def update(self, request: Request) -> str:
         """Order an update, or plan it; return the job's id."""
         if request.spec is None:
-            return await self._sync()
+            return await self._sync(allow_prune=request.allow_prune)
         parts = self._by_repository(request.spec)
         if request.plan:
             return await self._plan(request, parts)
@@ -135,12 +135,20 @@ class Handlers:
             " It stays in its queue, and will be carried out when repo-writer gets to it."
         )
 
-    async def _sync(self) -> str:
-        """Poll every branch and ask for every sync; it is done when the heads are known."""
+    async def _sync(self, *, allow_prune: bool) -> str:
+        """
+        Poll every branch and ask for every sync; it is done when the heads are known.
+
+        With *allow_prune* these heads may take away what they do, and no later ones.
+        """
         heads = await self._heads(self._settings.repositories)
         signals = (
-            SyncRequested(sync=sync, reason="person")
-            for one in self._settings.repositories.values()
+            SyncRequested(
+                sync=sync,
+                reason="person",
+                allow_prune=heads[repository].revision if allow_prune else "",
+            )
+            for repository, one in self._settings.repositories.items()
             for sync in one.syncs
         )
         for repository, head in heads.items():

@@ -104,7 +104,14 @@ class Sync(Model):
     git: Git
     target: Name = "default"
     prune: bool = True
-    """Delete what was applied by this sync and is in git no more."""
+    """Delete what was applied by this sync and is in git no more. Flux v1:
+    --sync-garbage-collection."""
+    prune_limit: float = Field(default=0.5, ge=0, le=1)
+    """The share of a sync's objects that one push may take away; more, and everything in any case,
+    waits for `fluxctl sync --allow-prune`."""
+    prune_dry_run: bool = False
+    """Only tell what would be deleted, also where *prune* is off. Flux v1:
+    --sync-garbage-collection-dry."""
     sync_interval: Period = 300.0
     """How often all is compared, even if nothing seems to have changed."""
     default_namespace: Name = "default"

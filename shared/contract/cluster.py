@@ -24,6 +24,8 @@ class SyncRequested(Signal):
     """tick | person | drift | again"""
     objects: tuple[str, ...] = ()
     """For drift: the ids of the objects that differ."""
+    allow_prune: str = ""
+    """The revision that may take away more than the sync's limit: a person has confirmed it."""
 
     @property
     def subject(self) -> str:
@@ -60,6 +62,8 @@ class SyncCompleted(Event):
     pruned: bool = True
     """False where pruning was suspended, for the reason in *prune_reason*."""
     prune_reason: str = ""
+    prune_held: int = 0
+    """Objects that would be deleted, but wait until a person allows it."""
     seconds: float = 0.0
     requests: int = 0
 

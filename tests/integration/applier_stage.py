@@ -125,10 +125,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(place: Cluster, state: Path) -> AsyncIterator[Stage]:
-    """Yield a stage with a namespace of its own on *place*."""
+async def staged(place: Cluster, state: Path, **options: Any) -> AsyncIterator[Stage]:
+    """Yield a stage with a namespace of its own on *place*; *options* of its syncs."""
     namespace = f"test-{uuid4().hex[:6]}"
-    syncs = [{"name": name, "git": {"url": "u"}, "sync_interval": "1h"} for name in SYNCS]
+    common = {"git": {"url": "u"}, "sync_interval": "1h", **options}
+    syncs = [{"name": name, **common} for name in SYNCS]
     target = {"kubeconfig": str(place.kubeconfig), "namespace": f"{namespace}-flux"}
     config = Config.model_validate(
         {"syncs": syncs, "targets": [{"name": "default", **target}], "state_dir": str(state)}

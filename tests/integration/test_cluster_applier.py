@@ -90,16 +90,17 @@ spec:
 """
     widget = f"---\napiVersion: {group}/v1\nkind: Widget\nmetadata: {{name: w}}\nsize: 3\n"
     async with stage.applying():
-        await stage.declare(widget + config_map("a", k="1"))
+        kept = "".join(config_map(name, k="1") for name in "ab")
+        await stage.declare(widget + kept)
         done = await stage.completed()
-        assert done.counts == {"created": 1, "failed": 1}
+        assert done.counts == {"created": 2, "failed": 1}
         assert "tried again when it is defined" in done.problems[0].message
-        await stage.declare(definition + widget + config_map("a", k="1"))
-        assert (await stage.completed()).counts == {"created": 2, "unchanged": 1}
+        await stage.declare(definition + widget + kept)
+        assert (await stage.completed()).counts == {"created": 2, "unchanged": 2}
         path = f"apis/{group}/v1/namespaces/{stage.namespace}/widgets/w"
         assert (await stage.kube.call("GET", path))[1]["size"] == 3
-        await stage.declare(config_map("a", k="1"))
-        assert (await stage.completed()).counts == {"deleted": 2, "unchanged": 1}
+        await stage.declare(kept)
+        assert (await stage.completed()).counts == {"deleted": 2, "unchanged": 2}
 
 
 async def test_drift_is_put_back_at_once_and_told_with_its_cause(stage: Stage) -> None:
@@ -221,7 +222,7 @@ async def test_an_empty_revision_deletes_nothing(stage: Stage) -> None:
         done = await stage.completed()
 
         assert not done.pruned
-        assert "nothing at all is declared" in done.prune_reason
+        assert "takes away everything (1 object)" in done.prune_reason
         assert await stage.data("a") == {"k": "1"}
 
 

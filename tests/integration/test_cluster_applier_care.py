@@ -194,7 +194,7 @@ async def test_what_somebody_made_and_ignores_is_not_overwritten_even_once(stage
 
 async def test_what_was_made_anew_or_has_an_owner_is_not_pruned(stage: Stage) -> None:
     async with stage.applying():
-        await stage.declare("".join(config_map(name, k="1") for name in "abcd"))
+        await stage.declare("".join(config_map(name, k="1") for name in "abcdef"))
         await stage.completed()
         owner = await stage.kube.get("ConfigMap", "a", stage.namespace)
         assert owner is not None
@@ -206,9 +206,9 @@ async def test_what_was_made_anew_or_has_an_owner_is_not_pruned(stage: Stage) ->
     path = f"api/v1/namespaces/{stage.namespace}/configmaps"
     await stage.kube.call("POST", path, {"metadata": {"name": "c"}, "data": {"k": "theirs"}})
     async with stage.applying():
-        await stage.declare(config_map("a", k="1"))
+        await stage.declare("".join(config_map(name, k="1") for name in "aef"))
         done = await stage.completed()
-    assert done.counts == {"unchanged": 1, "deleted": 1, "skipped": 2}
+    assert done.counts == {"unchanged": 3, "deleted": 1, "skipped": 2}
     assert await stage.data("b") == {"k": "1"}
     assert await stage.data("c") == {"k": "theirs"}
     assert await stage.data("d") is None
@@ -249,21 +249,21 @@ async def test_an_object_that_moves_to_another_sync_is_the_same_object_after(
 async def test_a_namespace_is_not_pruned_while_it_holds_what_others_made(stage: Stage) -> None:
     name = f"{stage.namespace}-own"
     namespace = f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
-    kept = config_map("kept", k="1")
+    kept = config_map("kept", k="1") + config_map("too", k="1")
     inside = config_map("x", k="1").replace("{name: x}", f"{{name: x, namespace: {name}}}")
     async with stage.applying():
         await stage.declare(namespace + inside + kept)
-        assert (await stage.completed()).counts == {"created": 3}
+        assert (await stage.completed()).counts == {"created": 4}
         path = f"api/v1/namespaces/{name}/configmaps"
         await stage.kube.call("POST", path, {"metadata": {"name": "theirs"}})
         await stage.declare(kept)
         done = await stage.completed()
-        assert done.counts == {"deleted": 1, "skipped": 1, "unchanged": 1}
+        assert done.counts == {"deleted": 1, "skipped": 1, "unchanged": 2}
         (skipped,) = [one for one in done.objects if one.action == "skipped"]
         assert f"ConfigMap {name}/theirs" in skipped.message
         await stage.kube.delete("ConfigMap", "theirs", name)
         await stage.declare(kept)
-        assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 1}
+        assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 2}
 
 
 async def test_flux_keeps_its_own_namespace_and_inventories(stage: Stage) -> None:

@@ -17,12 +17,14 @@ class Asked:
     """Everything is to be compared."""
     timer: bool = False
     """The time is up: what was missed of bundles is to be read, too."""
+    allow_prune: str = ""
+    """A revision that may take away more than the limit."""
     drifted: frozenset[str] = field(default_factory=frozenset)
 
 
 def asked(messages: Iterable[Message]) -> Asked:
     """Return what *messages* ask for, the last declaration counting."""
-    digest, reasons, drifted = "", set(), set()
+    digest, allow_prune, reasons, drifted = "", "", set(), set()
     for message in messages:
         match message:
             case StateDeclared():
@@ -30,10 +32,12 @@ def asked(messages: Iterable[Message]) -> Asked:
             case SyncRequested():
                 reasons.add(message.reason)
                 drifted |= set(message.objects)
+                allow_prune = message.allow_prune or allow_prune
     return Asked(
         digest=digest,
         person="person" in reasons,
         tick=bool(reasons & {"tick", "person"}),
         timer="tick" in reasons,
+        allow_prune=allow_prune,
         drifted=frozenset(drifted),
     )

@@ -51,10 +51,17 @@ class Inventory(BaseModel):
     claim: str = ""
     """The process that works on the sync; who finds another one here than itself, writes its own
     before anything else."""
+    before: int = 0
+    """How many objects there were before the pushes since which something waits to be deleted."""
     objects: Mapping[str, Applied] = {}
     """By object id."""
     lost: str = Field(default="", exclude=True)
     """Why it is not known any more what was applied before, if so."""
+
+    @property
+    def base(self) -> int:
+        """How many objects there were before a push: of so many it takes some away."""
+        return self.before or sum(1 for one in self.objects.values() if one.uid)
 
     def encoded(self) -> Mapping[str, str]:
         """Return the data of its ConfigMap."""

@@ -59,16 +59,13 @@ def obsolete(
     )
 
 
-def reason_to_keep(
-    *, prune: bool, problems: int, failed: bool, certain: bool, declared: int
-) -> str:
+def reason_to_keep(*, prune: bool, problems: int, failed: bool, certain: bool) -> str:
     """Return why nothing may be deleted now, in half a sentence; empty where it may."""
     reasons = (
         (not prune, "prune is off for this sync"),
         (problems > 0, f"{problems} parts of the desired state could not be read"),
         (failed, "not everything could be applied"),
         (not certain, "it is not certain that this revision is newer than the one before"),
-        (declared == 0, "nothing at all is declared any more; delete by hand what is to go"),
     )
     return next((reason for holds, reason in reasons if holds), "")
 

@@ -19,9 +19,13 @@ from shared.contract import (
 
 
 def completed(
-    header: Header, results: Sequence[ObjectResult], *, unchanged: int, kept: str
+    header: Header, results: Sequence[ObjectResult], *, unchanged: int, kept: str, held: int
 ) -> SyncCompleted:
-    """Return what became of a revision; *kept* says why nothing was pruned, if so."""
+    """
+    Return what became of a revision.
+
+    *kept* says why nothing was pruned, if so; *held* is how many objects wait for a person's word.
+    """
     return SyncCompleted(
         sync=header.sync,
         target=header.target,
@@ -36,6 +40,7 @@ def completed(
         ),
         pruned=not kept,
         prune_reason=kept,
+        prune_held=held,
     )
 
 

@@ -25,6 +25,8 @@ class Request:
     cause: Cause
     plan: bool
     """A dry run: nothing is written."""
+    allow_prune: bool = False
+    """Of a sync: it may take away more than its limit."""
     sent: Mapping[str, Any]
 
 
@@ -48,9 +50,10 @@ def read_request(body: Any) -> Request:
     try:
         read = _SPECS[kind](spec) if kind != "sync" else None
         plan = kind in {"image", "containers"} and _is_plan(spec)
+        allow_prune = kind == "sync" and spec.flag("allow_prune")
     except InvalidReferenceError as error:
         raise bad_request(f"spec of type {kind!r}: {error}") from error
-    return Request(spec=read, cause=cause, plan=plan, sent=body)
+    return Request(spec=read, cause=cause, plan=plan, sent=body, allow_prune=allow_prune)
 
 
 def legacy_release(

@@ -80,6 +80,7 @@ def _sync(name: str, one: Repository, view: View) -> Mapping[str, Any]:
         ],
         "pruned": done.pruned if done else None,
         "prune_reason": done.prune_reason if done else "",
+        "prune_held": done.prune_held if done else 0,
         "dependencies_down": {
             dependency: without_userinfo(reason) for dependency, reason in view.down.items()
         },

@@ -357,7 +357,24 @@ async def test_a_sync_tells_what_it_waits_for(gateway: Gateway) -> None:
         False,
         {"type": "sync", "cause": {"Message": "", "User": ""}, "spec": {}},
     ]
-    assert gateway.asked[-1] == "/api/flux/v6/sync?ref=5d0c6a1"
+    assert gateway.asked[-2:] == ["/api/flux/v6/sync?ref=5d0c6a1", SYNCS]
+
+
+async def test_a_sync_tells_what_waits_to_be_deleted_and_allows_it_when_asked_to(
+    gateway: Gateway,
+) -> None:
+    why = "this revision takes away 6 of 10 objects"
+    held = [{**SYNC_STATE, "prune_held": 6, "prune_reason": why}]
+    gateway.answers |= {CONFIG: READY, UPDATE: "1", JOBS: succeeded(revision=SHA), SYNC: None}
+    gateway.answers[SYNCS] = held
+    printed = await gateway.run("sync")
+    assert printed.err.endswith(f"Done.\napps: nothing is pruned: {why}\n")
+    gateway.answers[SYNCS] = [{**SYNC_STATE, "prune_held": 0}]
+    printed = await gateway.run("sync", "--allow-prune")
+    assert printed.err.endswith("to be applied ...\nDone.\n")
+    assert [one["spec"] for one in gateway.sent if one] == [{}, {"allow_prune": True}]
+    gateway.answers[SYNCS] = held
+    assert (await gateway.run("--timeout", "1s", "sync", "--allow-prune")).code == 1
 
 
 async def test_a_sync_that_fails_names_its_job(gateway: Gateway) -> None:

@@ -161,6 +161,17 @@ async def test_a_sync_tells_the_head_and_asks_every_sync(stage: Stage) -> None:
     assert await stage.get("v6/sync", ref=NEW[:7]) == (200, [NEW])
 
 
+async def test_a_sync_that_may_prune_names_the_head_that_was_seen(stage: Stage) -> None:
+    cause = {"Message": "", "User": ""}
+    for spec, allowed in (({}, ""), ({"allow_prune": True}, NEW)):
+        body = {"type": "sync", "cause": cause, "spec": spec}
+        await stage.finished((await stage.post("v9/update-manifests", body))[1])
+        last = [one for one in stage.heard if isinstance(one, SyncRequested)][-1]
+        assert (last.reason, last.allow_prune) == ("person", allowed)
+    wrong = {"type": "sync", "cause": cause, "spec": {"allow_prune": "yes"}}
+    assert (await stage.post("v9/update-manifests", wrong))[0] == 400
+
+
 async def test_a_commit_of_ours_is_pending_at_once_and_not_once_it_is_applied(
     stage: Stage,
 ) -> None:
