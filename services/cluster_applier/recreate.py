@@ -7,7 +7,9 @@ change that the API server refuses.
 
 import asyncio
 import json
+from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 
 from services.cluster_applier.answers import Answer
 from services.cluster_applier.domain.ledger import ignored
@@ -18,35 +20,53 @@ from services.cluster_applier.sending import IGNORED, Sent, patient
 GONE = 20.0
 """Seconds for which the end of the old object is waited for."""
 LOOKS = 0.1
+TRIES = 5
 _STILL_THERE = Answer(
     status=503,
     body={"message": "it is being deleted, and created anew once its finalizers are done"},
 )
 
 
-async def recreate(kube: Kube, path: str, body: bytes, refused: Answer, *, uid: str) -> Sent:
+async def recreate(
+    kube: Kube, path: str, body: bytes, refused: Answer, *, uid: str, tries: int = TRIES
+) -> Sent:
     """
     Put *body* in the place of what is at *path*, which can't be changed into it.
 
     *uid* is that of what we applied. Where it can't be done the answer is what was *refused*.
+    Whatever somebody writes to between look and deletion is looked at anew, *tries* times in all.
     """
     there = await patient(kube, lambda: kube.look(path, accept=METADATA))
-    metadata = there.metadata
-    if ignored(metadata):
-        return Sent(answer=None, said=IGNORED)
-    found = str(metadata.get("uid", ""))
-    if not there.ok or not (found == uid or ours(metadata)):
-        return Sent(answer=refused, said="not created anew, since it is not ours")
+    if kept := _reason_to_leave(there, refused, uid):
+        return kept
     if not await _would_be_taken(kube, path, body):
         return Sent(answer=refused)
-    if not metadata.get("deletionTimestamp"):
-        gone = await patient(kube, lambda: kube.delete(path, uid=found))
-        if not gone.ok and gone.status != 404:
-            return Sent(answer=gone)
-    if not await _is_gone(kube, path, found):
+    gone = await _deleted(kube, path, there.metadata)
+    if gone.status == 409 and tries > 1:
+        return await recreate(kube, path, body, refused, uid=uid, tries=tries - 1)
+    if not gone.ok and gone.status != 404:
+        return Sent(answer=gone)
+    if not await _is_gone(kube, path, str(there.metadata.get("uid", ""))):
         return Sent(answer=_STILL_THERE)
     answer = await patient(kube, lambda: kube.apply(path, body, force=False))
     return Sent(answer=answer, said="deleted and created anew: what changed can't be changed")
+
+
+def _reason_to_leave(there: Answer, refused: Answer, uid: str) -> Sent | None:
+    if ignored(there.metadata):
+        return Sent(answer=None, said=IGNORED)
+    found = str(there.metadata.get("uid", ""))
+    if not there.ok or not (found == uid or ours(there.metadata)):
+        return Sent(answer=refused, said="not created anew, since it is not ours")
+    return None
+
+
+async def _deleted(kube: Kube, path: str, metadata: Mapping[str, Any]) -> Answer:
+    """Delete what was looked at, as it was then, unless that is under way."""
+    if metadata.get("deletionTimestamp"):
+        return Answer(status=200, body=None)
+    uid, version = str(metadata.get("uid", "")), str(metadata.get("resourceVersion", ""))
+    return await patient(kube, lambda: kube.delete(path, uid=uid, version=version))
 
 
 async def _would_be_taken(kube: Kube, path: str, body: bytes) -> bool:

@@ -69,8 +69,9 @@ class Retiring:
         for sync in set(moved.values()):
             await self._bus.publish(Draft(message=SyncRequested(sync=sync, reason="again")))
         going = [(name, one) for name, one in gone if name not in moved]
-        if reason := await self._reason_to_hold(look, len(going)):
-            look.held = len(going)
+        there = sum(1 for _, one in going if one.uid)
+        if reason := await self._reason_to_hold(look, there):
+            look.held = there
             return reason
         await self._delete(look, going)
         dry = self._settings.prune_dry_run and going

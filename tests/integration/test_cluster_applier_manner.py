@@ -107,12 +107,12 @@ async def test_if_not_present_creates_and_never_changes(stage: Stage) -> None:
         await stage.declare(once + ours)
         assert (await stage.completed()).counts == {"created": 1, "skipped": 1}
         await stage.kube.merge("ConfigMap", "b", {"data": {"k": "x"}}, stage.namespace)
-        await stage.declare(once + ours.replace('"1"', '"2"'))
-        assert (await stage.completed()).counts == {"skipped": 2}
+        await stage.declare(once + ours.replace('"1"', '"2"') + config_map("d", k="1"))
+        assert (await stage.completed()).counts == {"created": 1, "skipped": 2}
         assert (await stage.data("a"), await stage.data("b")) == ({"k": "mine"}, {"k": "x"})
         await stage.kube.delete("ConfigMap", "b", stage.namespace)
         await stage.wait_data("b", {"k": "2"})
-        await stage.declare(config_map("c", k="1"))
+        await stage.declare(config_map("c", k="1") + config_map("d", k="1"))
         assert (await stage.completed()).counts["deleted"] == 1
 
     assert await stage.data("a") == {"k": "mine"}
