@@ -23,7 +23,7 @@ from sandbox.git_server import Repository
 from sandbox.ports import free_port
 from sandbox.process import Child
 from sandbox.progress import Say, to_stderr
-from sandbox.virtual_host import virtual_host
+from sandbox.virtual_host import is_possible, service_urls, virtual_host
 from shared.bundle.keys import write
 
 SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
@@ -53,6 +53,9 @@ class Installation:
         self._config = config
         self._namespace = namespace
         self._fork_servers: Mapping[str, ForkServer] = {}
+        # On a broker whose management API is not there nobody can make users: all share one.
+        is_shared = amqp_url == place.broker.amqp_url
+        self._urls = {} if is_shared else service_urls(amqp_url, SERVICES)
 
     async def configure(self) -> None:
         """Write `flux.yaml` (JSON is YAML) and declare what it needs on the broker."""
@@ -60,7 +63,7 @@ class Installation:
         listen = self.gateway_url.removeprefix("http://").partition("/")[0]
         ports = {service.replace("-", "_"): port for service, port in self.ports.items()}
         whole = {
-            "broker": {"management_url": self.place.broker.management_url},
+            "broker": {"management_url": self.place.broker.management_url} if self._urls else {},
             "gateway": {"listen": listen},
             "health": ports,
             "state_dir": str(self.directory / "state"),
@@ -88,12 +91,19 @@ class Installation:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment of the services; the broker's address holds a password."""
-        return {
-            **os.environ,
-            "AMQP_URL": self.amqp_url,
-            "GIT_PASSWORD": self.place.git.password,
-        }
+        """The environment of all services together, with their passwords and the broker's own."""
+        urls = {_variable(service): url for service, url in self._urls.items()}
+        return {**self._common, "AMQP_URL": self.amqp_url, **urls}
+
+    def env_of(self, service: str) -> Mapping[str, str]:
+        """The environment of *service* alone: it knows no other's password."""
+        if not self._urls:
+            return self.env
+        return {**self._common, _variable(service): self._urls[service]}
+
+    @property
+    def _common(self) -> Mapping[str, str]:
+        return {**os.environ, "GIT_PASSWORD": self.place.git.password}
 
     def log(self, service: str) -> Path:
         """The log of *service*."""
@@ -112,7 +122,7 @@ class Installation:
         name = stage.replace("-", "_")
         anywhere = {f"FLUX__HEALTH__{name.upper()}": "0"} if replica else {}
         state = {"FLUX__STATE_DIR": str(self.directory / f"state.{replica}")} if replica else {}
-        environment = {**self.env, **anywhere, **state, **(env or {})}
+        environment = {**self.env_of(stage), **anywhere, **state, **(env or {})}
         arguments = ["--config", self.config_file]
         log, server = self.log(service), self._fork_servers.get(stage)
         if server is not None:
@@ -207,13 +217,21 @@ async def installation(
     *namespace* holds its inventories: two installations on one cluster must not share one.
     """
     async with AsyncExitStack() as stack:
-        amqp_url = await stack.enter_async_context(virtual_host(place.broker))
+        amqp_url = place.broker.amqp_url
+        if place.broker.server is not None or await is_possible(place.broker):
+            amqp_url = await stack.enter_async_context(virtual_host(place.broker))
+        else:
+            say(f"no management API at {place.broker.management_url}: one broker user for all")
         flux = Installation(directory, place, amqp_url, config, namespace=namespace)
         await flux.configure()
         stack.push_async_callback(flux.stop)
         say(f"starting {', '.join(SERVICES)}, each as its own process")
         await flux.start()
         yield flux
+
+
+def _variable(service: str) -> str:
+    return f"AMQP_URL_{service.replace('-', '_').upper()}"
 
 
 def one_sync(

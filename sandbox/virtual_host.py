@@ -1,6 +1,11 @@
-"""A virtual host of its own on a broker: several copies of Flux then share one, unseen."""
+"""
+A virtual host of its own on a broker: several copies of Flux then share one, unseen.
 
-from collections.abc import AsyncIterator
+Users are the whole broker's: those whose names begin with the virtual host's, and a dot, go with
+it.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from secrets import token_hex
 
@@ -30,6 +35,34 @@ async def virtual_host(broker: Broker, prefix: str = "flux") -> AsyncIterator[st
             yield str(URL(broker.amqp_url).with_path(f"/{name}"))
         finally:
             await session.delete(f"/api/vhosts/{name}")
+            async with session.get("/api/users") as answer:
+                users = [one["name"] for one in await answer.json()]
+            for user in users:
+                if user.startswith(f"{name}."):
+                    await session.delete(f"/api/users/{user}")
+
+
+async def is_possible(broker: Broker) -> bool:
+    """Tell whether the broker's management API is there to make one."""
+    auth = {"Authorization": aiohttp.encode_basic_auth(broker.username, broker.password)}
+    try:
+        async with (
+            aiohttp.ClientSession(broker.management_url, headers=auth) as session,
+            session.get("/api/whoami") as answer,
+        ):
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def service_urls(url: str, services: Iterable[str]) -> Mapping[str, str]:
+    """Return an address on the virtual host of *url* for each of *services*, with its own user."""
+    place = URL(url)
+    vhost = place.path.strip("/")
+    return {
+        name: str(place.with_user(f"{vhost}.{name}").with_password(token_hex(16)))
+        for name in services
+    }
 
 
 async def _put(session: aiohttp.ClientSession, path: str, body: object) -> None:

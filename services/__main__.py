@@ -26,7 +26,8 @@ def main() -> int:
     path = parser.parse_args().config
     try:
         config = load(path)
-        config.broker.url.read()
+        for name in SERVICES:
+            config.broker.url_of(name).read()
     except (ConfigError, PermanentError) as error:
         print(f"nothing was started:\n{error}", file=sys.stderr)  # noqa: T201 - a terminal's
         return 2

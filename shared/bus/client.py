@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from prometheus_client import Counter
 
-from shared.bus import names
+from shared.bus import grants, names
+from shared.bus.entrance import Entrance
 from shared.bus.letters import Letter, letter
 from shared.bus.outages import Outages
 from shared.bus.port import Handler, NoAnswerError, Pace, Window, Worker
@@ -27,14 +27,12 @@ from shared.contract import (
     Reply,
     partition,
 )
-from shared.contract.codec import MalformedError, decode
+from shared.contract.codec import MalformedError
 from shared.contract.envelope import uuid7
 from shared.runtime.errors import TemporaryError
 from shared.runtime.tasks import owned
 
 logger = structlog.get_logger(__name__)
-
-SKIPPED = Counter("flux_bus_skipped_total", "Stream records that can't be parsed", ["stream"])
 
 
 class Client:
@@ -149,6 +147,7 @@ class Client:
                     id=uuid7(),
                     headers=headers,
                     body=body,
+                    content_type="application/octet-stream",
                     mandatory=True,
                     patient=True,
                 )
@@ -162,12 +161,12 @@ class Client:
         self, stream: str, offset: int | str = "first"
     ) -> AsyncGenerator[tuple[int, Envelope], None]:
         """Yield the messages of *stream*; what can't be parsed is skipped and counted."""
+        entrance = Entrance(stream, self._transport)
         async with aclosing(self._transport.read(stream, offset)) as records:
             async for record in records:
                 try:
-                    yield record.offset, decode(record.headers, record.body)
+                    yield record.offset, entrance.admit(record)
                 except MalformedError as error:
-                    SKIPPED.labels(stream).inc()
                     logger.debug("record skipped", stream=stream, offset=record.offset, why=error)
 
     def problems(self) -> Mapping[str, str]:
@@ -181,11 +180,12 @@ class Client:
 
     async def answers(self) -> None:
         """Hand replies to those who asked, for ever."""
-        address = self._transport.address
-        async with aclosing(self._transport.listen(names.REPLIES, address)) as replies:
+        binding = names.reply_binding(self._transport.address)
+        entrance = Entrance(names.REPLIES, self._transport)
+        async with aclosing(self._transport.listen(names.REPLIES, binding)) as replies:
             async for delivery in replies:
                 try:
-                    envelope = decode(delivery.headers, delivery.body)
+                    envelope = entrance.admit(delivery)
                 except MalformedError as error:
                     logger.warning("reply skipped", why=str(error))
                     continue
@@ -200,5 +200,7 @@ async def client(
 ) -> AsyncIterator[Client]:
     """Open the bus of one process on a connected *transport*."""
     bus = Client(transport, source, prefetch=prefetch, pace=pace)
-    async with owned(bus.answers(), "replies"):
+    async with AsyncExitStack() as stack:
+        if grants.asks(grants.speaker(source)):
+            await stack.enter_async_context(owned(bus.answers(), "replies"))
         yield bus

@@ -53,8 +53,8 @@ def topology(syncs: Iterable[tuple[str, str]]) -> Topology:
         exchanges={
             names.EVENTS: "topic",
             names.COMMANDS: "topic",
-            names.REPLIES: "direct",
-            names.PRESENCE: "direct",
+            names.REPLIES: "topic",
+            names.PRESENCE: "topic",
             names.STATE: "direct",
             names.DEAD: "topic",
             names.REPLAY: "direct",

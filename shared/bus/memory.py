@@ -10,12 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 from shared.bus.client import Client, client
+from shared.bus.grants import speaker
 from shared.bus.layout import Topology, topology
 from shared.bus.port import Pace
-from shared.bus.transport import ChannelLostError, Packet, Record, UnroutableError
+from shared.bus.transport import ChannelLostError, Label, Packet, Record, UnroutableError
 
 
 class MemoryBroker:
@@ -37,7 +39,9 @@ class MemoryBroker:
         self, source: str, *, prefetch: int = 200, pace: Pace | None = None
     ) -> AsyncIterator[Client]:
         """Open the bus as *source*."""
-        async with client(Memory(self), source, prefetch=prefetch, pace=pace or Pace()) as bus:
+        async with client(
+            Memory(self, speaker(source)), source, prefetch=prefetch, pace=pace or Pace()
+        ) as bus:
             yield bus
 
     def route(self, packet: Packet) -> bool:
@@ -49,7 +53,7 @@ class MemoryBroker:
                 place.put(packet)
                 taken = True
         for exchange, key, queue in self.listeners:
-            if (exchange, key) == (packet.exchange, packet.key):
+            if exchange == packet.exchange and _matches(key, packet.key):
                 queue.put(packet)
                 taken = True
         return taken
@@ -60,10 +64,20 @@ class MemoryBroker:
 
 
 def _matches(pattern: str, key: str) -> bool:
-    if pattern == "#":
-        return True
+    if pattern.startswith("#"):
+        return key.endswith(pattern[1:])
     prefix, star, _ = pattern.rpartition("*")
     return key.startswith(prefix) and "." not in key[len(prefix) :] if star else pattern == key
+
+
+def _label(packet: Packet) -> Label:
+    return Label(
+        exchange=packet.exchange,
+        key=packet.key,
+        user=packet.user,
+        content_type=packet.content_type,
+        reply_to=packet.reply_to,
+    )
 
 
 class _Stream:
@@ -85,7 +99,7 @@ class _Stream:
             while at >= len(self.packets):
                 await self._changed.wait()
             packet = self.packets[at]
-            yield Record(offset=at, headers=packet.headers, body=packet.body)
+            yield Record(offset=at, label=_label(packet), headers=packet.headers, body=packet.body)
             at += 1
 
 
@@ -191,7 +205,7 @@ class _Delivery:
         self._channel = channel
         self.headers: Mapping[str, object] = packet.headers
         self.body = packet.body
-        self.reply_to = packet.reply_to
+        self.label = _label(packet)
 
     async def ack(self) -> None:
         """Acknowledge it."""
@@ -201,9 +215,10 @@ class _Delivery:
 class Memory:
     """Implements `shared.bus.transport.Transport` on a MemoryBroker."""
 
-    def __init__(self, broker: MemoryBroker) -> None:
+    def __init__(self, broker: MemoryBroker, user: str) -> None:
         self._broker = broker
-        self.address = str(uuid4())
+        self.user = user
+        self.address = f"{user}.{uuid4()}"
 
     def problems(self) -> Mapping[str, str]:
         """Nothing is ever wrong with memory."""
@@ -215,7 +230,8 @@ class Memory:
     async def publish(self, packet: Packet) -> None:
         """Route *packet* at once; what nobody takes is dropped, or refused if mandatory."""
         await asyncio.sleep(0)  # a real broker gives others a turn here
-        if not self._broker.route(packet) and packet.mandatory:
+        taken = self._broker.route(replace(packet, user=self.user))
+        if not taken and packet.mandatory:
             raise UnroutableError(packet.key)
 
     @asynccontextmanager
@@ -238,9 +254,9 @@ class Memory:
             place.ready.extendleft(reversed(channel.held))
             place.active = others
 
-    async def listen(self, exchange: str, key: str) -> AsyncGenerator[_Delivery, None]:
-        """Yield what comes under *key* from now on."""
-        place = exchange, key, _Queue()
+    async def listen(self, exchange: str, binding: str) -> AsyncGenerator[_Delivery, None]:
+        """Yield what comes from now on and fits *binding*."""
+        place = exchange, binding, _Queue()
         self._broker.listeners.append(place)
         try:
             async with _consuming(place[2], 1) as channel:

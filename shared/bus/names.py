@@ -1,5 +1,7 @@
 """The names on the broker, as people read them on RabbitMQ's management page."""
 
+from uuid import uuid4
+
 from shared.contract import Announcement, Command, Event, Message, Reply, partition
 
 EVENTS = "flux.events"
@@ -31,6 +33,21 @@ def routing_key(message: Message) -> str:
     if isinstance(message, Announcement):
         return message.subject
     return f"{message.type}.{partition(message.subject)}"
+
+
+def reply_key(reply: Reply, address: str) -> str:
+    """Return the key under which *reply* gets to who asked: by its type, so that it is checked."""
+    return f"{reply.type}.{address}"
+
+
+def reply_binding(address: str) -> str:
+    """Return what the replies to *address* are bound by."""
+    return f"#.{address}"
+
+
+def own_queue(service: str, exchange: str) -> str:
+    """Return a new name for a queue that lives as long as its connection."""
+    return f"{service}.{exchange.removeprefix('flux.')}.{uuid4().hex[:12]}"
 
 
 def queue(service: str, number: int) -> str:

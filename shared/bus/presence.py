@@ -12,11 +12,12 @@ import structlog
 from prometheus_client import Gauge
 
 from shared.bus import names
+from shared.bus.entrance import Entrance
 from shared.bus.publisher import Publisher
 from shared.bus.spread import Members
 from shared.bus.transport import Transport
 from shared.contract import Draft, ReplicaPresent
-from shared.contract.codec import MalformedError, decode
+from shared.contract.codec import MalformedError
 from shared.runtime.tasks import owned
 
 logger = structlog.get_logger(__name__)
@@ -31,10 +32,11 @@ REPLICAS = Gauge("flux_bus_replicas", "Replicas of the stage that are heard of",
 
 async def announcements(transport: Transport, service: str) -> AsyncGenerator[ReplicaPresent, None]:
     """Yield what the replicas of a stage say of themselves, for ever."""
+    entrance = Entrance(names.PRESENCE, transport)
     async with aclosing(transport.listen(names.PRESENCE, service)) as deliveries:
         async for delivery in deliveries:
             try:
-                said = decode(delivery.headers, delivery.body).message
+                said = entrance.admit(delivery).message
             except MalformedError as error:
                 logger.warning("announcement skipped", why=str(error))
                 continue

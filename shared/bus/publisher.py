@@ -4,11 +4,12 @@ import asyncio
 
 from prometheus_client import Counter
 
-from shared.bus import names
+from shared.bus import grants, names
 from shared.bus.dead import DeadLetter
 from shared.bus.transport import Packet, Transport, UnroutableError
 from shared.contract import Command, Draft, Envelope, Event, Reply
-from shared.contract.codec import encode
+from shared.contract.codec import LARGEST, encode
+from shared.runtime.errors import PermanentError
 
 IN_FLIGHT = 100
 """Publishes that wait for their confirms at once."""
@@ -67,15 +68,27 @@ class Publisher:
         message = draft.message
         if isinstance(message, Reply):
             address = (draft.cause and draft.cause.reply_to) or "nobody"
-            return packet(draft.sealed(self.source), key=address)
+            return packet(draft.sealed(self.source), key=names.reply_key(message, address))
         return packet(draft.sealed(self.source), key=names.routing_key(message))
 
 
 def packet(
     envelope: Envelope, *, key: str, reply_to: str | None = None, expires: float | None = None
 ) -> Packet:
-    """Return *envelope* as the broker takes it."""
+    """
+    Return *envelope* as the broker takes it.
+
+    Raises:
+        ForbiddenError: it is not for us to say that.
+        PermanentError: it is too large; nobody would read it.
+    """
+    grants.check(envelope)
     headers, body = encode(envelope)
+    if len(body) > LARGEST:
+        raise PermanentError(
+            f"{envelope.type} about {envelope.subject} has {len(body)} bytes,"
+            f" {LARGEST} are allowed; declare less in one sync"
+        )
     return Packet(
         exchange=names.exchange(type(envelope.message)),
         key=key,

@@ -13,11 +13,12 @@ from uuid import uuid4
 
 from aio_pika.abc import AbstractChannel
 
-from shared.bus import rabbit_channel
+from shared.bus import names, rabbit_channel
 from shared.bus.client import Client, client
+from shared.bus.grants import speaker
 from shared.bus.port import Pace
 from shared.bus.rabbit_channel import Delivery, Subscription
-from shared.bus.rabbit_link import BROKEN, Link
+from shared.bus.rabbit_link import BROKEN, Link, nodes
 from shared.bus.rabbit_out import Outbox
 from shared.bus.transport import ChannelLostError, Packet, Record
 
@@ -41,7 +42,8 @@ async def connect(
         Link.open(amqp_url, f"{source} out", tells=False) as out,
         Link.open(amqp_url, source, tells=True) as into,
     ):
-        rabbit = Rabbit(Outbox(out, confirm=confirm), out, into)
+        user = nodes(amqp_url)[0].user or "guest"
+        rabbit = Rabbit(Outbox(out, user, confirm=confirm), out, into, speaker(source), user)
         async with client(rabbit, source, prefetch=prefetch, pace=pace or Pace()) as bus:
             yield bus
 
@@ -49,17 +51,23 @@ async def connect(
 class Rabbit:
     """Implements `shared.bus.transport.Transport`."""
 
-    def __init__(self, outbox: Outbox, out: Link, into: Link) -> None:
+    def __init__(self, outbox: Outbox, out: Link, into: Link, service: str, user: str) -> None:
         self._outbox = outbox
         self._out = out
         self._into = into
-        self.address = str(uuid4())
+        self._service = service
+        self._unread: dict[str, str] = {}
+        """The exchanges and streams that can't be read now, and why."""
+        self.user = user
+        self.address = f"{service}.{uuid4()}"
 
     def problems(self) -> Mapping[str, str]:
         """Return whether the broker is away or blocks us."""
         problems = {
             "broker": self._into.problem or self._out.problem,
             "publishing": self._outbox.blocked,
+            **{f"publish {key}": said for key, said in self._outbox.forbidden.items()},
+            **self._unread,
         }
         return {name: problem for name, problem in problems.items() if problem}
 
@@ -93,22 +101,24 @@ class Rabbit:
             with suppress(*BROKEN):
                 await channel.close()
 
-    async def listen(self, exchange: str, key: str) -> AsyncGenerator[Delivery, None]:
-        """Yield what comes under *key*; its queue lives as long as the connection."""
+    async def listen(self, exchange: str, binding: str) -> AsyncGenerator[Delivery, None]:
+        """Yield what fits *binding*; its queue lives as long as the connection."""
         while True:
             try:
                 channel = await self._open(STREAM_PREFETCH)
                 subscription = Subscription(channel)
                 # A new name for each: one that is reused waits for the broker to miss the old one.
                 queue = await channel.declare_queue(
-                    f"{exchange}.{uuid4()}", exclusive=True, auto_delete=True
+                    names.own_queue(self._service, exchange), exclusive=True, auto_delete=True
                 )
-                await queue.bind(exchange, key)
+                await queue.bind(exchange, binding)
                 await queue.consume(subscription.put, no_ack=True)
+                self._unread.pop(exchange, None)
                 while True:
                     for delivery in await subscription.take():
                         yield delivery
             except LOST as error:
+                self._unread[exchange] = str(error)
                 await self._into.wait_changed(error)
 
     async def read(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
@@ -119,6 +129,7 @@ class Rabbit:
                     offset = record.offset + 1
                     yield record
             except LOST as error:
+                self._unread[stream] = str(error)
                 await self._into.wait_changed(error)
 
     async def _records(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
@@ -128,6 +139,7 @@ class Rabbit:
             await rabbit_channel.consume(
                 channel, stream, subscription.put, {"x-stream-offset": offset}
             )
+            self._unread.pop(stream, None)
             while True:
                 for delivery in await subscription.take():
                     await delivery.ack()  # credit for more, nothing else
@@ -135,7 +147,10 @@ class Rabbit:
                     # A chunk is sent whole, so its first records may lie before the offset.
                     if not isinstance(offset, int) or at >= offset:
                         yield Record(
-                            offset=at, headers=_texts(delivery.headers), body=delivery.body
+                            offset=at,
+                            label=delivery.label,
+                            headers=_texts(delivery.headers),
+                            body=delivery.body,
                         )
         finally:
             with suppress(*BROKEN):

@@ -8,7 +8,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from pamqp.common import Arguments
 
 from shared.bus.rabbit_link import BROKEN
-from shared.bus.transport import ChannelLostError
+from shared.bus.transport import ChannelLostError, Label
 
 
 class Delivery:
@@ -18,7 +18,14 @@ class Delivery:
         self._message = message
         self.headers: Mapping[str, object] = message.headers
         self.body = message.body
-        self.reply_to = message.reply_to
+        self.label = Label(
+            exchange=message.exchange or "",
+            key=message.routing_key or "",
+            user=message.user_id,
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+            reply_to=message.reply_to,
+        )
 
     async def ack(self) -> None:
         """Acknowledge it on its own channel, or say that this is gone."""

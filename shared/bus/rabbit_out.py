@@ -5,55 +5,106 @@ from contextlib import suppress
 
 import aio_pika
 import aiormq.exceptions
+import structlog
 from aio_pika.abc import AbstractChannel, AbstractExchange
+from prometheus_client import Counter
 
 from shared.bus.rabbit_link import BROKEN, Link
 from shared.bus.transport import Packet, UnroutableError
 
+logger = structlog.get_logger(__name__)
+
 REFUSED = 1.0
 """Seconds before what the broker refused is sent again."""
+
+REFUSALS = Counter("flux_bus_refused_total", "Publishes that the broker refused", ["why"])
+
+FORBIDDEN = (
+    aiormq.exceptions.ChannelAccessRefused,  # our user may not
+    aiormq.exceptions.ChannelPreconditionFailed,  # we are not who we say, or it is too large
+)
 
 
 class Outbox:
     """One channel with confirms on a connection of its own, opened again where it is lost."""
 
-    def __init__(self, link: Link, *, confirm: float) -> None:
+    def __init__(self, link: Link, user: str, *, confirm: float) -> None:
         self.blocked = ""
         """Why the broker confirms nothing now; empty if it does."""
+        self.forbidden: dict[str, str] = {}
+        """The routing keys that the broker does not let us publish by, and what it says."""
         self._confirm = confirm
         self._link = link
+        self._user = user
         self._channel: AbstractChannel | None = None
         self._exchanges: dict[str, AbstractExchange] = {}
         self._opening = asyncio.Lock()
 
     async def publish(self, packet: Packet) -> None:
         """Publish until confirmed, under the same id across lost connections."""
-        message = _message(packet)
-        while True:
-            channel = self._channel
+        message = _message(packet, self._user)
+        alone, sent = False, False
+        while not sent:
             try:
-                exchange = await self._exchange(packet.exchange)
-                channel = self._channel
-                await exchange.publish(
-                    message, packet.key, mandatory=packet.mandatory, timeout=self._confirm
-                )
-            except aiormq.exceptions.PublishError as error:
-                unroutable = UnroutableError(packet.key)
-                if not packet.patient:
-                    raise unroutable from error
-                self.blocked = unroutable.reason
-                await asyncio.sleep(REFUSED)
-            except TimeoutError:
-                self.blocked = f"no confirm within {self._confirm:g} s; look for a broker alarm"
-            except aiormq.exceptions.DeliveryError:
-                self.blocked = "the broker refuses: a queue is full, or has no leader"
-                await asyncio.sleep(REFUSED)
-                await self._renew(channel)
+                sent = await self._try(message, packet, alone=alone)
+            except FORBIDDEN as error:
+                # It closes the channel, so what was in flight beside it seems to be refused, too.
+                if alone:
+                    self._forbid(packet, error)
+                    await asyncio.sleep(REFUSED)
+                alone = True
             except BROKEN as error:
                 await self._link.wait_changed(error)
+        self.blocked = ""
+        self.forbidden.pop(packet.key, None)
+
+    async def _try(self, message: aio_pika.Message, packet: Packet, *, alone: bool) -> bool:
+        """Publish once; tell whether the broker has it. What it refuses may be taken later."""
+        channel = self._channel
+        try:
+            if alone:
+                await self._send_alone(message, packet)
             else:
-                self.blocked = ""
-                return
+                exchange = await self._exchange(packet.exchange)
+                channel = self._channel
+                await self._send(exchange, message, packet)
+        except aiormq.exceptions.PublishError as error:
+            REFUSALS.labels("unroutable").inc()
+            unroutable = UnroutableError(packet.key)
+            if not packet.patient:
+                raise unroutable from error
+            self.blocked = unroutable.reason
+            await asyncio.sleep(REFUSED)
+        except TimeoutError:
+            self.blocked = f"no confirm within {self._confirm:g} s; look for a broker alarm"
+        except aiormq.exceptions.DeliveryError:
+            REFUSALS.labels("full").inc()
+            self.blocked = "the broker refuses: a queue is full, or has no leader"
+            await asyncio.sleep(REFUSED)
+            await self._renew(channel)
+        else:
+            return True
+        return False
+
+    def _forbid(self, packet: Packet, error: Exception) -> None:
+        """Note what the broker refuses us, until it is taken: an operator may mend it meanwhile."""
+        REFUSALS.labels("forbidden").inc()
+        if packet.key not in self.forbidden:
+            self.forbidden[packet.key] = f"the broker refuses it: {error}"
+            logger.error("publish refused", key=packet.key, reason=str(error))
+
+    async def _send_alone(self, message: aio_pika.Message, packet: Packet) -> None:
+        connection = await self._link.connection()
+        async with connection.channel(on_return_raises=True) as channel:
+            exchange = await channel.get_exchange(packet.exchange, ensure=False)
+            await self._send(exchange, message, packet)
+
+    async def _send(
+        self, exchange: AbstractExchange, message: aio_pika.Message, packet: Packet
+    ) -> None:
+        await exchange.publish(
+            message, packet.key, mandatory=packet.mandatory, timeout=self._confirm
+        )
 
     async def _renew(self, channel: AbstractChannel | None) -> None:
         """
@@ -79,14 +130,15 @@ class Outbox:
             return self._exchanges[name]
 
 
-def _message(packet: Packet) -> aio_pika.Message:
+def _message(packet: Packet, user: str) -> aio_pika.Message:
     return aio_pika.Message(
         packet.body,
         headers=dict(packet.headers),
-        content_type="application/json",
+        content_type=packet.content_type,
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         message_id=packet.id,
         correlation_id=packet.correlation_id,
         reply_to=packet.reply_to,
         expiration=packet.expires,
+        user_id=user,  # which the broker checks
     )

@@ -3,26 +3,29 @@ Declares everything on RabbitMQ, once, with an administrator's credentials.
 
 Services declare nothing: they look whether what they need is there and say what is missing.
 `python -m shared.bus.topology --config flux.yaml` is run before the services start, and again
-whenever syncs are added; it changes nothing that is right. What is declared stands in `layout`.
+whenever syncs are added; it changes nothing that is right. What is declared stands in `layout`,
+what the services' users may do in `grants`.
 """
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 import aio_pika
 import aiohttp
 import structlog
 from aio_pika.abc import AbstractChannel
-from yarl import URL
 
-from shared.bus.layout import Policy, Topology, topology
+from shared.bus.grants import grant, service_of
+from shared.bus.layout import Topology, topology
+from shared.bus.management import Management
 from shared.bus.rabbit_link import BROKEN, nodes
 from shared.config import secrets
 from shared.config.load import ConfigError, load
-from shared.config.model import Config
+from shared.config.model import Broker, Config
+from shared.contract.registry import SERVICES
 from shared.runtime import log
 from shared.runtime.errors import PermanentError
 from shared.runtime.masking import Masking, without_userinfo
@@ -30,13 +33,23 @@ from shared.runtime.masking import Masking, without_userinfo
 logger = structlog.get_logger(__name__)
 
 
-async def declare(wanted: Topology, *, amqp_url: str, management_url: str | None) -> None:
+async def declare(
+    wanted: Topology,
+    *,
+    amqp_url: str,
+    management_url: str | None,
+    service_urls: Mapping[str, str] | None = None,
+) -> None:
     """
     Declare *wanted*; what is there already with the same arguments stays as it is.
 
-    Policies (limits) go by the management API; without *management_url* they are left out, and
-    that is said.
+    Policies (limits) and the users in *service_urls* go by the management API; without
+    *management_url* limits are left out, and that is said.
+
+    Raises:
+        PermanentError: the users can't be made; the sentence says why.
     """
+    users = _users(service_urls or {}, amqp_url, management_url)
     connection = await aio_pika.connect(nodes(amqp_url)[0])
     async with connection, connection.channel() as channel:
         await _declare(channel, wanted)
@@ -44,7 +57,13 @@ async def declare(wanted: Topology, *, amqp_url: str, management_url: str | None
     if management_url is None:
         logger.warning("no broker.management_url, so no limits are set on queues and streams")
         return
-    await _set_policies(wanted.policies, nodes(amqp_url)[0], management_url)
+    async with Management.open(management_url, nodes(amqp_url)[0]) as management:
+        await management.limit(wanted.policies)
+        logger.info("limits set", policies=[policy.name for policy in wanted.policies])
+        for service, (user, password) in users.items():
+            await management.admit(user, password, grant(service))
+        if users:
+            logger.info("users made", users=[user for user, _ in users.values()])
 
 
 async def _declare(channel: AbstractChannel, wanted: Topology) -> None:
@@ -60,20 +79,40 @@ async def _declare(channel: AbstractChannel, wanted: Topology) -> None:
         await queues[binding.queue].bind(binding.exchange, binding.key)
 
 
-async def _set_policies(policies: tuple[Policy, ...], amqp: URL, management_url: str) -> None:
-    credentials = aiohttp.encode_basic_auth(amqp.user or "guest", amqp.password or "guest")
-    vhost = quote(amqp.path.removeprefix("/") or "/", safe="")
-    async with aiohttp.ClientSession(headers={"Authorization": credentials}) as session:
-        for policy in policies:
-            url = URL(f"{management_url.rstrip('/')}/api/policies/{vhost}/", encoded=True)
-            body = {
-                "pattern": policy.pattern,
-                "definition": dict(policy.definition),
-                "apply-to": "queues",
-            }
-            async with session.put(url / policy.name, json=body) as answer:
-                answer.raise_for_status()
-    logger.info("limits set", policies=[policy.name for policy in policies])
+def _users(
+    urls: Mapping[str, str], administrator: str, management_url: str | None
+) -> Mapping[str, tuple[str, str]]:
+    """Return the user and the password of each service."""
+    if urls and management_url is None:
+        raise PermanentError("users for the services can only be made with broker.management_url")
+    users = {}
+    for service, url in urls.items():
+        node = nodes(url)[0]
+        if service_of(node.user) != service or not node.password:
+            raise PermanentError(
+                f"the broker address of {service} must have a password, and a user that is called"
+                f" {service} or ends in .{service}"
+            )
+        if node.path != nodes(administrator)[0].path:
+            raise PermanentError(
+                f"the broker address of {service} names the virtual host {node.path}, but the"
+                f" topology is declared on {nodes(administrator)[0].path}"
+            )
+        users[service] = node.user or "", node.password
+    return users
+
+
+def _service_urls(broker: Broker) -> Mapping[str, str]:
+    """Return the address of each service: of all, or of none where they share one."""
+    given = {name: broker.service_urls.of(name) for name in SERVICES}
+    missing = [name for name, ref in given.items() if not ref.is_given()]
+    if len(missing) == len(SERVICES):
+        logger.warning("no service has a broker user of its own, so every one may say everything")
+        return {}
+    if missing:
+        lacks = ", ".join(f"{name} ({given[name].env})" for name in missing)
+        raise PermanentError(f"some services have a broker user of their own, not so: {lacks}")
+    return {name: ref.read() for name, ref in given.items()}
 
 
 async def _declare_for(config: Config) -> None:
@@ -83,7 +122,12 @@ async def _declare_for(config: Config) -> None:
     )
     wanted = topology((sync.target, sync.name) for sync in config.syncs)
     broker = config.broker
-    await declare(wanted, amqp_url=broker.url.read(), management_url=broker.management_url)
+    await declare(
+        wanted,
+        amqp_url=broker.url.read(),
+        management_url=broker.management_url,
+        service_urls=_service_urls(broker),
+    )
 
 
 def main() -> int:

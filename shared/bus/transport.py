@@ -35,6 +35,9 @@ class Packet:
     id: str
     headers: Mapping[str, str]
     body: bytes
+    user: str | None = None
+    """Filled in by whoever hands it to the broker: who we are there."""
+    content_type: str = "application/json"
     correlation_id: str | None = None
     reply_to: str | None = None
     mandatory: bool = False
@@ -47,11 +50,25 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What is written on a message beside its headers; anybody may have written it, but *user*."""
+
+    exchange: str
+    key: str
+    user: str | None = None
+    """Who published it, as the broker has checked; None where nobody was named."""
+    content_type: str | None = None
+    content_encoding: str | None = None
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One entry of a stream."""
 
     offset: int
     """Ascends, with gaps. Where to go on reading: *offset* + 1."""
+    label: Label
     headers: Mapping[str, str]
     body: bytes
 
@@ -68,8 +85,8 @@ class Delivery(Protocol):
         """The content."""
 
     @property
-    def reply_to(self) -> str | None:
-        """Where an answer goes."""
+    def label(self) -> Label:
+        """What is written on it."""
 
     async def ack(self) -> None:
         """
@@ -99,6 +116,10 @@ class Transport(Protocol):
     def address(self) -> str:
         """Where replies to us go."""
 
+    @property
+    def user(self) -> str | None:
+        """Who we are at the broker; everything that we publish carries it."""
+
     async def ready(self) -> None:
         """Wait until the broker is there; it may be gone again at once."""
 
@@ -126,8 +147,8 @@ class Transport(Protocol):
             ChannelLostError: the queue is missing or the broker is away.
         """
 
-    def listen(self, exchange: str, key: str) -> AsyncGenerator[Delivery, None]:
-        """Yield what is published to *exchange* under *key* from now on; nothing is kept for us."""
+    def listen(self, exchange: str, binding: str) -> AsyncGenerator[Delivery, None]:
+        """Yield what is published to *exchange* from now on and fits; nothing is kept for us."""
 
     def read(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
         """Yield the records of *stream*, for ever."""

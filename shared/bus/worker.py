@@ -16,13 +16,14 @@ from collections.abc import Mapping
 import structlog
 
 from shared.bus import names
+from shared.bus.entrance import Entrance
 from shared.bus.lane import Held, Lane
 from shared.bus.presence import Presence
 from shared.bus.publisher import Publisher
 from shared.bus.settle import Settler
 from shared.bus.transport import ChannelLostError, Delivery, Subscription, Transport
 from shared.contract import PARTITIONS
-from shared.contract.codec import MalformedError, decode
+from shared.contract.codec import MalformedError
 from shared.runtime.lifecycle import unless_stopped
 from shared.runtime.tasks import cancelled
 
@@ -45,6 +46,7 @@ class PartitionWorker:
         self.presence = Presence(service, transport, publisher, self._let_go, beat=beat)
         self._service = service
         self._transport = transport
+        self._entrance = Entrance(service, transport, receiver=service)
         self._settler = settler
         self._prefetch = prefetch
         self._missing: dict[str, str] = {}
@@ -92,7 +94,9 @@ class PartitionWorker:
             self.presence.subscribed(number)
             try:
                 async with asyncio.TaskGroup() as lanes:
-                    await _Epoch(queue, self._settler, lanes).run(subscription, ends)
+                    await _Epoch(queue, self._entrance, self._settler, lanes).run(
+                        subscription, ends
+                    )
             finally:
                 self.presence.unsubscribed(number)
 
@@ -100,8 +104,11 @@ class PartitionWorker:
 class _Epoch:
     """What is in hand on one channel of one partition."""
 
-    def __init__(self, queue: str, settler: Settler, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, queue: str, entrance: Entrance, settler: Settler, tasks: asyncio.TaskGroup
+    ) -> None:
         self._queue = queue
+        self._entrance = entrance
         self._settler = settler
         self._tasks = tasks
         self._lanes: dict[str, Lane] = {}
@@ -123,7 +130,7 @@ class _Epoch:
 
     async def _put(self, delivery: Delivery, stop: asyncio.Event) -> None:
         try:
-            envelope = decode(delivery.headers, delivery.body, reply_to=delivery.reply_to)
+            envelope = self._entrance.admit(delivery)
         except MalformedError as error:
             await self._settler.bury_unreadable(delivery, error, queue=self._queue)
             return

@@ -31,6 +31,10 @@ class SecretRef(BaseModel):
             raise ValueError("give exactly one of file and env")
         return self
 
+    def is_given(self) -> bool:
+        """Tell whether it was given: a variable may be left out where something else will do."""
+        return self.env is None or bool(os.environ.get(self.env))
+
     def read(self) -> str:
         """
         Return the secret.

@@ -97,7 +97,6 @@ def document() -> dict[str, Any]:
 
 def _channel(name: str) -> dict[str, Any]:
     exchange, family = CHANNELS[name]
-    keyed = family not in _ADDRESSES
     address, parameters = _ADDRESSES.get(family, ("{type}.{partition}", _KEY))
     return {
         "address": address,
@@ -114,7 +113,7 @@ def _channel(name: str) -> dict[str, Any]:
                 "is": "routingKey",
                 "exchange": {
                     "name": exchange,
-                    "type": "topic" if keyed else "direct",
+                    "type": "topic",
                     "durable": True,
                     "autoDelete": False,
                 },
@@ -132,7 +131,10 @@ _KEY = {
     },
 }
 _ADDRESSES: Mapping[type[Message], tuple[str, dict[str, Any]]] = {
-    Reply: ("{address}", {"address": {"description": "The reply_to of the question."}}),
+    Reply: (
+        "{type}.{address}",
+        {"type": _KEY["type"], "address": {"description": "The reply_to of the question."}},
+    ),
     Announcement: ("{service}", {"service": {"description": "The stage."}}),
 }
 """The families that go by another key than type and partition."""

@@ -1,7 +1,8 @@
 """
 All messages there are, by type, and who says and hears each.
 
-The tables of services are what AsyncAPI documents, and what topic permissions are made of.
+The tables of services are what AsyncAPI documents, and what the permissions of the services' users
+on the broker are made of (`shared.bus.grants`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -78,9 +79,9 @@ ANSWERS: Mapping[type[Question], type[Reply]] = MappingProxyType(
 """What a question is answered with."""
 
 LISTENERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"state.declared.v1": ("registry-scanner",)}
+    {"replica.present.v1": ("gateway",), "state.declared.v1": ("registry-scanner",)}
 )
-"""Who reads an event from a stream; besides, the gateway reads every event from `flux.log`."""
+"""Who listens to what is said to others; besides, the gateway reads every event in `flux.log`."""
 
 
 def hearers(message: type[Message]) -> tuple[str, ...]:

@@ -43,7 +43,8 @@ def main(name: str, wire: Wire, arguments: list[str] | None = None) -> None:
     path = parser.parse_args(arguments).config
     try:
         config = load(path)
-        amqp_url = config.broker.url.read()
+        address = config.broker.url_of(name)
+        amqp_url = address.read()
         faults.arm(os.environ.get(faults.VARIABLE, ""))
     except (ConfigError, PermanentError) as error:
         print(f"{name} does not start:\n{error}", file=sys.stderr)  # noqa: T201 - logs need it
@@ -54,6 +55,11 @@ def main(name: str, wire: Wire, arguments: list[str] | None = None) -> None:
     log.configure(
         level=config.log.level, form=config.log.format, mask=mask, service=name, replica=replica
     )
+    if address is config.broker.url:
+        logger.warning(
+            "one broker user for all: the broker does not check which service says what",
+            remedy=f"set {config.broker.service_urls.of(name).env} and run the topology again",
+        )
 
     def connect(source: str) -> AbstractAsyncContextManager[Bus]:
         return rabbit.connect(amqp_url, source=source, prefetch=config.broker.prefetch)

@@ -1,7 +1,7 @@
 """Both brokers of the contract suite, with what a test needs beside the bus itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -10,14 +10,16 @@ import aiohttp
 from yarl import URL
 
 from sandbox.broker import Broker
-from sandbox.virtual_host import virtual_host
+from sandbox.virtual_host import service_urls, virtual_host
 from shared.bus import names, rabbit
 from shared.bus.client import Client
+from shared.bus.grants import speaker
 from shared.bus.layout import topology
 from shared.bus.memory import MemoryBroker
 from shared.bus.port import Pace
 from shared.bus.topology import declare
 from shared.bus.transport import Packet
+from shared.contract.registry import SERVICES
 
 SYNCS = [("default", "apps")]
 
@@ -63,16 +65,18 @@ class Memory:
 
 
 class Rabbit:
-    """One virtual host of a real broker."""
+    """One virtual host of a real broker; who connects as a service has its user, too."""
 
-    def __init__(self, amqp_url: str, management_url: str) -> None:
+    def __init__(self, amqp_url: str, management_url: str, urls: Mapping[str, str]) -> None:
         self._amqp_url = amqp_url
+        self._urls = urls
         self._management_url = management_url
 
     def connect(
         self, source: str, *, pace: Pace | None = None
     ) -> AbstractAsyncContextManager[Client]:
-        return rabbit.connect(self._amqp_url, source=source, pace=pace)
+        url = self._urls.get(speaker(source), self._amqp_url)
+        return rabbit.connect(url, source=source, pace=pace)
 
     async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None:
         async with await aio_pika.connect(self._amqp_url) as connection:
@@ -122,5 +126,8 @@ class Rabbit:
 async def declared_on(node: Broker) -> AsyncIterator[Rabbit]:
     """Declare the topology on a virtual host of its own."""
     async with virtual_host(node, "test") as url:
-        await declare(topology(SYNCS), amqp_url=url, management_url=node.management_url)
-        yield Rabbit(url, node.management_url)
+        urls = service_urls(url, SERVICES)
+        await declare(
+            topology(SYNCS), amqp_url=url, management_url=node.management_url, service_urls=urls
+        )
+        yield Rabbit(url, node.management_url, urls)

@@ -236,6 +236,25 @@ async def test_garbage_is_buried_at_once_and_the_rest_goes_on(
     assert letter["flux-reason"]
 
 
+async def test_a_handler_that_says_what_is_anothers_is_stopped_by_that_alone(
+    broker: BrokerUnderTest,
+) -> None:
+    """The broker would refuse it for ever; so the message that led to it dies at once."""
+    pushed = UpdatePushed(
+        repository=REPOSITORY, revision="a" * 40, previous="", message="", kind="auto"
+    )
+    seen = Seen(Outcome(events=(Draft(message=pushed),)))
+    async with (
+        broker.connect("/test") as bus,
+        broker.connect("/git-watcher/1") as watcher,
+        working(watcher, "git-watcher", seen),
+    ):
+        await bus.publish(poll())
+        (letter,) = await broker.wait_dead(1)
+
+    assert letter["flux-reason"].startswith("git-watcher may not say update.pushed.v1")
+
+
 async def test_a_dependency_that_is_down_is_told_once_and_the_work_resumes(
     broker: BrokerUnderTest,
 ) -> None:
@@ -253,7 +272,8 @@ async def test_a_dependency_that_is_down_is_told_once_and_the_work_resumes(
             await bus.publish(poll(reason="kept"))
             (message,) = await seen.wait_messages(1)
             await wait_empty(broker, names.queue("git-watcher", partition(REPOSITORY)))
-        told = [e.type for e in await every(bus)]
+        async with broker.connect("/test") as reader:
+            told = [e.type for e in await every(reader)]
 
     assert message.message.reason == "kept"
     assert told.count("dependency.down.v1") == told.count("dependency.up.v1") == 1

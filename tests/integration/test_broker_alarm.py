@@ -43,7 +43,7 @@ async def test_nothing_hangs_on_an_alarm_and_nothing_is_lost(
         await declare(topology([]), amqp_url=url, management_url=management)
         seen = Seen()
         async with (
-            rabbit.connect(url, source="/git-watcher/1", confirm=1.0) as bus,
+            rabbit.connect(url, source="/test/1", confirm=1.0) as bus,
             working(bus, "git-watcher", seen),
             asyncio.TaskGroup() as group,
         ):

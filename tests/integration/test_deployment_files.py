@@ -18,6 +18,7 @@ from sandbox.cluster import cluster
 from sandbox.kube import Kube, kube
 from sandbox.progress import silent
 from shared.config.load import load
+from shared.config.model import ServiceUrls
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
@@ -67,6 +68,22 @@ def test_compose_shows_each_service_its_own_secrets_only() -> None:
     }
 
 
+def variable(service: str) -> str:
+    return service.replace("-", "_").upper()
+
+
+def url_variable(service: str) -> str:
+    """Return the variable in which a service finds its address, by the configuration."""
+    return ServiceUrls().of(service).env or ""
+
+
+def test_compose_gives_each_service_its_own_broker_user_only() -> None:
+    for name in SERVICES:
+        ((key, url),) = compose()[name]["environment"].items()
+        assert key == url_variable(name)
+        assert url.startswith(f"amqp://{name}:${{{variable(name)}_PASSWORD:?")
+
+
 def test_a_recreated_broker_finds_its_data_by_the_same_host_name() -> None:
     assert compose()["rabbitmq"]["hostname"] == "rabbitmq"
 
@@ -86,12 +103,15 @@ def test_compose_publishes_on_loopback_only() -> None:
 async def test_docker_itself_reads_the_compose_file() -> None:
     if not await _has_compose():  # where there is no Docker, the structure above is what we know
         return
-    environment = {**os.environ, "RABBITMQ_PASSWORD": "x"}
+    users = [f"{variable(name)}_PASSWORD" for name in ("rabbitmq", *SERVICES)]
+    environment = {**os.environ, **dict.fromkeys(users, "x")}
     file = ROOT / "docker-compose.yml"
     text = await process.run(
         ["docker", "compose", "--file", file, "config", "--format", "json"], env=environment
     )
-    assert set(json.loads(text)["services"]) == {"rabbitmq", "topology", *SERVICES}
+    found = json.loads(text)["services"]
+    assert set(found) == {"rabbitmq", "topology", *SERVICES}
+    assert set(found["topology"]["environment"]) == {"AMQP_URL", *map(url_variable, SERVICES)}
 
 
 async def _has_compose() -> bool:
@@ -217,3 +237,17 @@ async def test_each_pod_mounts_its_own_secret_only() -> None:
         "cluster-applier": ["flux-cluster"],
         "gateway": ["flux-gateway"],
     }
+
+
+async def test_each_pod_gets_its_own_broker_user_only() -> None:
+    urls = {
+        name: {
+            one["name"]: one["valueFrom"]["secretKeyRef"]["name"]
+            for one in template["spec"]["containers"][0].get("env", ())
+        }
+        for name, template in (await _templates()).items()
+    }
+    own = {name: {url_variable(name): f"flux-amqp-{name}"} for name in SERVICES}
+    every = {key: secret for one in own.values() for key, secret in one.items()}
+
+    assert urls == {"rabbitmq": {}, "topology": {"AMQP_URL": "flux-amqp", **every}, **own}

@@ -141,6 +141,7 @@ PAST: tuple[Message, ...] = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     bus: Client
+    others: Client
     view: View
     session: aiohttp.ClientSession
     url: str
@@ -152,7 +153,9 @@ class Stage:
 
     async def say(self, *messages: Message, correlationid: str | None = None) -> None:
         """Say events, and wait until the gateway has folded them."""
-        await self.bus.publish(*(Draft(message=m, correlationid=correlationid) for m in messages))
+        await self.others.publish(
+            *(Draft(message=m, correlationid=correlationid) for m in messages)
+        )
         await self.settled()
 
     async def settled(self) -> None:
@@ -260,6 +263,7 @@ async def a_stage(
     async with AsyncExitStack() as stack:
         state = state or Path(stack.enter_context(TemporaryDirectory()))
         bus = await stack.enter_async_context(broker.connect("/gateway/test", pace=BRISK))
+        others = await stack.enter_async_context(broker.connect("/others/test", pace=BRISK))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         view, listeners = View(settings.target, settings.syncs), Listeners()
         asking = Asking(post(bus), say=deadline, answer=deadline)
@@ -280,9 +284,10 @@ async def a_stage(
         stack.callback(stop.set)
         group.create_task(follower.run(stop))
         for service in alive:
-            group.create_task(bus.worker(service, stages)(stop))
+            group.create_task(others.worker(service, stages)(stop))
         stage = Stage(
             bus=bus,
+            others=others,
             view=view,
             session=session,
             url=url,

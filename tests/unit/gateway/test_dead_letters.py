@@ -32,7 +32,7 @@ class Watcher:
 async def dying(*repositories: str) -> AsyncIterator[tuple[Stage, Watcher]]:
     watcher, stop = Watcher(), asyncio.Event()
     async with a_stage(alive=[]) as stage, asyncio.TaskGroup() as group:
-        group.create_task(stage.bus.worker("git-watcher", watcher)(stop))
+        group.create_task(stage.others.worker("git-watcher", watcher)(stop))
         await stage.bus.publish(
             *(Draft(message=PollRequested(repository=name)) for name in repositories)
         )
