@@ -56,7 +56,7 @@ async def test_who_slept_while_another_went_on_changes_and_deletes_nothing_more(
         await stage.declare(FIRST)
         await stage.completed()
         await asyncio.sleep(1.1)  # managedFields tell times in seconds
-        faults.arm(f"{place_of_sleep}=delay:4")
+        faults.arm(f"{place_of_sleep}=delay:8")
         await stage.declare(OLDER)
         async with asyncio.timeout(10):
             while faults.armed():
