@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from services.repo_writer.domain.reading import File, read
 from services.repo_writer.domain.state import State
+from services.repo_writer.domain.style import Person
 from services.repo_writer.settings import Place, Repository
 from shared.git.identity import host
 from shared.git.mirror import Mirror
@@ -27,7 +28,7 @@ class GitRepo:
     def __init__(self, mirror: Mirror, repository: Repository) -> None:
         self.host = host(repository.git.url)
         self.readonly = repository.git.readonly
-        self.ci_skip = repository.git.ci_skip_message or "[ci skip]" * repository.git.ci_skip
+        self.style = repository.style
         self._mirror = mirror
         self._git = repository.git
         self._places = repository.places
@@ -53,10 +54,14 @@ class GitRepo:
         """Return a file as it is at *revision*."""
         return await self._mirror.read(revision, file)
 
-    async def commit(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
+    async def commit(
+        self, parent: str, files: Mapping[str, bytes], message: str, *, author: Person | None = None
+    ) -> str:
         """Make a commit on *parent*, in the mirror only."""
+        git = self._git
+        by = (author.name, author.email or git.email) if author else None
         return await self._mirror.commit(
-            parent, files, message, name=self._git.user, email=self._git.email
+            parent, files, message, committer=(git.user, git.email), author=by
         )
 
     async def push(self, revision: str, *, expected: str) -> bool:

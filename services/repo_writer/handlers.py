@@ -22,7 +22,6 @@ from shared.contract import (
     ImagesFound,
     PlanMade,
     PlanQuestion,
-    UpdatePushed,
     UpdateRequested,
 )
 from shared.runtime import faults
@@ -61,7 +60,7 @@ async def on_group(
             refused = str(error)
             continue
         if landed:
-            return Outcome(events=tuple(built.events), failed=built.failed)
+            return Outcome(events=tuple(built.telling.events), failed=built.failed)
         RACES.inc()
         logger.info("branch moved, building anew", attempt=attempt + 1)
         await asyncio.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311 - jitter
@@ -100,23 +99,22 @@ async def _build(
             case ImagesFound() as one:
                 found.append((envelope, one))
             case PlanQuestion() as question:
-                built.events.append(await _answer(question, envelope, built.tip, repo, registry))
+                answer = await _answer(question, envelope, built.tip, repo, registry)
+                built.telling.events.append(answer)
     if found:
         await built.add_found(found)
     return built
 
 
 async def _land(built: Batch, repo: Repo) -> bool:
-    pushed = [draft.message for draft in built.events if isinstance(draft.message, UpdatePushed)]
-    new = [one for one in pushed if one.revision in built.made]
-    if new:
+    if built.made:
         await faults.reach("push.before")
         if not await repo.push(built.tip, expected=built.head):
             return False
         await faults.reach("push.after")
-    for one in new:
-        COMMITS.labels(one.kind).inc()
-        logger.info("pushed", revision=one.revision, kind=one.kind, workloads=list(one.result))
+    for revision, kind in built.made.items():
+        COMMITS.labels(kind).inc()
+        logger.info("pushed", revision=revision, kind=kind)
     return True
 
 

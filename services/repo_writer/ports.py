@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from services.repo_writer.domain.state import State
+from services.repo_writer.domain.style import Person, Style
 from shared.images import Candidate
 
 
@@ -19,8 +20,8 @@ class Repo(Protocol):
         """Whether writing is switched off."""
 
     @property
-    def ci_skip(self) -> str:
-        """What each commit's message ends with, for the host's own pipelines; may be empty."""
+    def style(self) -> Style:
+        """How commits are to be made here."""
 
     async def fetch(self) -> str:
         """
@@ -36,7 +37,9 @@ class Repo(Protocol):
     async def text(self, revision: str, file: str) -> bytes:
         """Return a file as it is at *revision*."""
 
-    async def commit(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
+    async def commit(
+        self, parent: str, files: Mapping[str, bytes], message: str, *, author: Person | None = None
+    ) -> str:
         """Return a new commit on *parent* in which *files* differ; nothing is pushed yet."""
 
     async def push(self, revision: str, *, expected: str) -> bool:

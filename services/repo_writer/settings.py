@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from services.repo_writer.domain.style import Style
 from shared.bus.port import Window
 from shared.config.model import Config, Git
 from shared.contract import PlanQuestion, UpdateRequested
@@ -27,6 +28,16 @@ class Repository:
     git: Git
     """Of the first sync that names it; credentials are the same for all."""
     places: tuple[Place, ...]
+
+    @property
+    def style(self) -> Style:
+        """How commits are made here."""
+        return Style(
+            commit=self.git.commit,
+            templates=self.git.messages.model_dump(),
+            ci_skip=self.git.ci_skip_message or "[ci skip]" * self.git.ci_skip,
+            set_author=self.git.set_author,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

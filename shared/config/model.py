@@ -21,6 +21,7 @@ from pydantic import (
 from shared.config.consistency import PORTS, contradictions
 from shared.config.durations import Duration, Period
 from shared.config.secrets import SecretRef
+from shared.config.templates import compiled
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 """A DNS label."""
@@ -33,6 +34,15 @@ def _relative(path: str) -> str:
 
 
 RepoPath = Annotated[str, AfterValidator(_relative)]
+
+
+def _template(text: str) -> str:
+    compiled(text)
+    return text
+
+
+MessageTemplate = Annotated[str, AfterValidator(_template)]
+"""A template of a commit message; empty: the built-in one."""
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -99,6 +109,23 @@ class GitAuth(Model):
     """The SSH host keys that are trusted. Without it the keys of well-known hosts are."""
 
 
+class CommitMessages(Model):
+    """
+    Templates in Jinja2 that take the place of Flux v1's words, by kind of commit.
+
+    They may use `kind`, `user`, `message` (a person's own), `images`, `changes` (each with
+    `workload`, `container`, `current`, `target`), `workloads`, and `default`, which is what stands
+    there without a template.
+    """
+
+    auto: MessageTemplate = ""
+    """Of automated updates."""
+    release: MessageTemplate = ""
+    """Of releases by people."""
+    policy: MessageTemplate = ""
+    """Of locks, tag filters and the like."""
+
+
 class Git(Model):
     """A branch of a repository, and the paths of it that count."""
 
@@ -118,6 +145,11 @@ class Git(Model):
     """Committer's name. Flux v1: --git-user."""
     email: str = "flux@localhost"
     """Committer's address. Flux v1: --git-email."""
+    set_author: bool = False
+    """Who gave an order is the author of its commit. Flux v1: --git-set-author."""
+    commit: Literal["batch", "per-workload", "per-image"] = "batch"
+    """How many commits the updates that are found together become; they are pushed together."""
+    messages: CommitMessages = CommitMessages()
     ci_skip: bool = False
     """End each commit message with `[ci skip]`. Flux v1: --git-ci-skip."""
     ci_skip_message: str = ""

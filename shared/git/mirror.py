@@ -39,6 +39,8 @@ _FAILURES = 3
 """Transfers in a row that fail before the mirror itself is suspected."""
 _LIBRARY = (pygit2.GitError, OSError, KeyError, ValueError, LookupError)
 
+Person = tuple[str, str]
+"""Name and address."""
 Head = tuple[str, str]
 """A ref of the host and its revision."""
 
@@ -128,9 +130,9 @@ class Mirror:
     async def recent(
         self, revision: str, limit: int, *, name: str, email: str
     ) -> list[tuple[Commit, str]]:
-        """Return the author's commits among the newest in *revision*; see `objects.recent`."""
-        author = pygit2.Signature(name, email)
-        return await self._look(lambda: objects.recent(self._repository, revision, limit, author))
+        """Return somebody's commits among the newest in *revision*; see `objects.recent`."""
+        who = pygit2.Signature(name, email)
+        return await self._look(lambda: objects.recent(self._repository, revision, limit, who))
 
     async def ancestors(self, revision: str, limit: int) -> list[str]:
         """Return *revision* and what it was built on, the newest first, by first parents."""
@@ -152,13 +154,13 @@ class Mirror:
         files: Mapping[str, bytes | None],
         message: str,
         *,
-        name: str,
-        email: str,
+        committer: Person,
+        author: Person | None = None,
     ) -> str:
         """Make a commit on *parent* in which *files* differ (None: is gone); see `push`."""
-        author = pygit2.Signature(name, email)
+        makers = (pygit2.Signature(*(author or committer)), pygit2.Signature(*committer))
         return await self._look(
-            lambda: objects.commit(self._repository, parent, files, message, author)
+            lambda: objects.commit(self._repository, parent, files, message, makers)
         )
 
     async def note(self, key: str, text: str | None = None) -> str:

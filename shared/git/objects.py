@@ -108,18 +108,19 @@ def log(repository: pygit2.Repository, revision: str, limit: int) -> list[Commit
 
 
 def recent(
-    repository: pygit2.Repository, revision: str, limit: int, author: pygit2.Signature
+    repository: pygit2.Repository, revision: str, limit: int, who: pygit2.Signature
 ) -> list[tuple[Commit, str]]:
     """
-    Return those by *author* among the newest *limit* commits in *revision*, merged ones too.
+    Return those that *who* made among the newest *limit* commits in *revision*, merged ones too.
 
-    Each with its first parent.
+    Each with its first parent. A commit has two makers: the author may be whom it was made for, the
+    committer who rebased it.
     """
-    name = (author.raw_name, author.raw_email)
+    name = (who.raw_name, who.raw_email)
     return [
         (_told(one), str(one.parent_ids[0]) if one.parent_ids else "")
         for one in islice(repository.walk(revision, SortMode.TIME), limit)
-        if (one.author.raw_name, one.author.raw_email) == name
+        if name in {(by.raw_name, by.raw_email) for by in (one.author, one.committer)}
     ]
 
 
@@ -163,14 +164,18 @@ def commit(
     parent: str,
     changed: Mapping[str, bytes | None],
     message: str,
-    author: pygit2.Signature,
+    makers: tuple[pygit2.Signature, pygit2.Signature],
 ) -> str:
-    """Return a new commit on *parent* in which the files *changed* differ; None removes one."""
+    """
+    Return a new commit on *parent* in which the files *changed* differ; None removes one.
+
+    *makers* are its author and its committer.
+    """
     tree: pygit2.Oid | None = _tree(repository, parent).id
     for path, data in changed.items():
         tree = _put(repository, tree, path.split("/"), data)
     tree = tree or repository.TreeBuilder().write()
-    return str(repository.create_commit(None, author, author, message, tree, [parent]))
+    return str(repository.create_commit(None, *makers, message, tree, [parent]))
 
 
 def _tree(repository: pygit2.Repository, revision: str) -> pygit2.Tree:

@@ -70,7 +70,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 async def commit(mirror: Mirror, parent: str, files: Mapping[str, bytes | None]) -> str:
-    return await mirror.commit(parent, files, "Ours", name="Flux", email="flux@example.com")
+    return await mirror.commit(parent, files, "Ours", committer=("Flux", "flux@example.com"))
 
 
 async def test_a_fetch_finds_the_head_and_an_unchanged_one_costs_one_listing(place: Place) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,12 +45,13 @@ class World:
     copy: WorkingCopy
     root: Path
 
-    async def writer(self, name: str = "mirror", *places: Place) -> GitRepo:
+    async def writer(self, name: str = "mirror", *places: Place, **settings: Any) -> GitRepo:
         """Start a writer; under another *name* it is a process that has lost its disk."""
         secret = self.root / "password"
         secret.write_text(self.git.password)
         auth = {"username": self.git.username, "password": {"file": str(secret)}}
-        git = Git.model_validate({"url": self.repository.http_url, "auth": auth, "user": "Flux."})
+        where = {"url": self.repository.http_url, "auth": auth, "user": "Flux."}
+        git = Git.model_validate({**where, **settings})
         transport.configure(self.root / "home", [git])
         everything = Place(sync="apps", paths=(), default_namespace="default")
         written = Written(git=git, places=places or (everything,))
@@ -131,6 +133,22 @@ async def test_words_that_git_could_not_hold_do_not_cut_ours_off(world: World) -
     assert await world.log() == ["why", "First"]
     assert done[0] == done[1]
     assert done[0][0].revision == await world.copy.head()
+
+
+async def test_an_order_is_its_givers_commit_in_our_name(world: World) -> None:
+    evil = Cause(user="Eve\ncommitter Ann <a@b> 0 +0000 <e@example.com>", message="Mine")
+    group = said(policies(WEB, locked="true", cause=evil))
+    done = [
+        events(await handle(await world.writer(name, set_author=True), group), OrderCompleted)
+        for name in "ab"
+    ]
+
+    assert await world.log() == ["Mine", "First"]
+    assert done[0] == done[1]
+    made_by = await world.copy.git("log", "-1", "--format=%an <%ae> by %cn <%ce>")
+    assert made_by.strip() == (
+        "Evecommitter Ann a@b 0 +0000 e@example.com <flux@localhost> by Flux. <flux@localhost>"
+    )
 
 
 async def test_paths_overlap_charts_are_left_out_and_a_missing_path_harms_nobody(

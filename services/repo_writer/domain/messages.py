@@ -1,12 +1,52 @@
-"""Commit messages, in Flux v1's words; a person's own message stands for them."""
+"""
+Commit messages, in Flux v1's words; a person's own message stands for them.
+
+A template of the repository's owner, where there is one, has the last word.
+"""
 
 from collections.abc import Mapping
+from typing import Any
 
 from services.repo_writer.domain.plan import Plan
+from services.repo_writer.domain.style import Style
+from shared.config.templates import rendered
 from shared.contract import Cause, ContainersSpec, ImageSpec, PolicyChange, PolicySpec
 
 _POLICY_WORDS = {"automated": ("Automated", "Deautomated"), "locked": ("Locked", "Unlocked")}
 _ORDER = ("Automated", "Deautomated", "Locked", "Unlocked", "Updated policies")
+
+
+def worded(
+    plan: Plan,
+    kind: str,
+    style: Style,
+    *,
+    cause: Cause,
+    spec: ImageSpec | ContainersSpec | PolicySpec | None,
+) -> str:
+    """Return the words of the commit that *plan* becomes."""
+    text = ordered(spec, cause, plan) if spec else automated(plan)
+    if template := style.templates.get(kind):
+        text = rendered(template, _values(plan, kind, cause, text)).strip() or text
+    return f"{text.rstrip()}\n\n{style.ci_skip}"
+
+
+def _values(plan: Plan, kind: str, cause: Cause, default: str) -> Mapping[str, Any]:
+    changed = {name: one for name, one in sorted(plan.result.items()) if one.status == "success"}
+    changes = [
+        {"workload": name, **change.model_dump()}
+        for name, one in changed.items()
+        for change in one.changes
+    ]
+    return {
+        "kind": kind,
+        "user": cause.user,
+        "message": cause.message,
+        "images": sorted({one["target"] for one in changes}),
+        "changes": changes,
+        "workloads": list(changed),
+        "default": default,
+    }
 
 
 def automated(plan: Plan) -> str:

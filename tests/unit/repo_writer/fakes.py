@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.repo_writer.domain.reading import read
 from services.repo_writer.domain.state import State
+from services.repo_writer.domain.style import Person, Style
 from shared.images import Candidate
 from shared.runtime.errors import PermanentError
 
@@ -16,10 +17,11 @@ class FakeRepo:
     """Commits are files and a message on a parent; the branch can be moved by others."""
 
     host = "git.example.com"
-    ci_skip = ""
 
     def __init__(self, files: Mapping[str, str], *, readonly: bool = False) -> None:
         self.readonly = readonly
+        self.style = Style()
+        self.authors: dict[str, Person | None] = {}
         self.commits: dict[str, tuple[str, Files, str]] = {}
         self.branch = ""
         self.branch = self._add("", {k: v.encode() for k, v in files.items()}, "Begin")
@@ -49,8 +51,12 @@ class FakeRepo:
     async def text(self, revision: str, file: str) -> bytes:
         return self.commits[revision][1][file]
 
-    async def commit(self, parent: str, files: Files, message: str) -> str:
-        return self._add(parent, {**self.commits[parent][1], **files}, message)
+    async def commit(
+        self, parent: str, files: Files, message: str, *, author: Person | None = None
+    ) -> str:
+        revision = self._add(parent, {**self.commits[parent][1], **files}, message)
+        self.authors[revision] = author
+        return revision
 
     async def push(self, revision: str, *, expected: str) -> bool:
         self.pushes += 1

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from services.repo_writer.domain import trailers
 from services.repo_writer.domain.plan import Plan
+from services.repo_writer.domain.style import Style
 from shared.contract import Cause, Change, UpdatePushed, WorkloadResult
 from tests.unit.repo_writer.fakes import FakeRegistry, FakeRepo
 from tests.unit.repo_writer.given import (
@@ -81,7 +82,7 @@ def test_what_is_told_is_read_whatever_the_words(
 
 async def test_what_tells_pipelines_to_skip_stands_between_the_words_and_ours() -> None:
     repo = FakeRepo({"web.yaml": AUTOMATED})
-    repo.ci_skip = "[ci skip]"
+    repo.style = Style(ci_skip="[ci skip]")
     group = said(found())
     (pushed,) = events(await handle(repo, group), UpdatePushed)
 
