@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from services.repo_writer.domain import messages, trailers
 from services.repo_writer.domain.automated import DONE, plan_automated
 from services.repo_writer.domain.containers import plan_containers
+from services.repo_writer.domain.notes import note
 from services.repo_writer.domain.parts import parts
 from services.repo_writer.domain.plan import Plan
 from services.repo_writer.domain.policies import plan_policies
@@ -60,6 +61,8 @@ class Batch:
         self.failed: dict[str, PermanentError] = {}
         self.made: dict[str, str] = {}
         """The kinds of the commits that wait to be pushed, by revision."""
+        self.notes: dict[str, str] = {}
+        """Their notes."""
         self._repo = repo
         self._registry = registry
         self._unwritable = READ_ONLY if repo.readonly else refused
@@ -145,6 +148,7 @@ class Batch:
         parent = self.tip
         self.tip = await self._repo.commit(parent, files, message, author=author)
         self.made[self.tip] = kind
+        self.notes[self.tip] = note(envelope.correlationid, wanted, order)
         told = trailers.read(message)
         assert told is not None, "trailers.read undoes trailers.write"
         one = Written(revision=self.tip, parent=parent, message=message, told=told)

@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Self
 
+from services.repo_writer.beside import Notes, SyncTag, refs
 from services.repo_writer.domain.reading import File, read
 from services.repo_writer.domain.state import State
 from services.repo_writer.domain.style import Person
@@ -30,12 +33,21 @@ class GitRepo:
         self.readonly = repository.git.readonly
         self.style = repository.style
         self._mirror = mirror
+        self._notes = Notes(mirror, repository.git)
+        self._sync_tag = SyncTag(mirror, repository.git)
+        self._tags = repository.tags
         self._git = repository.git
         self._places = repository.places
         self._parsed: dict[Key, File] = {}
         self._keys: dict[str, list[Key]] = {}
         self._revision = ""
         self._states: dict[frozenset[str], State] = {}
+
+    @classmethod
+    async def open(cls, directory: Path, repository: Repository) -> Self:
+        """Open the mirror in *directory*, or a new one."""
+        git = repository.git
+        return cls(await Mirror.open(directory, git, refs(git, repository.tags)), repository)
 
     async def fetch(self) -> str:
         """Return the head of the branch, as the host has it now."""
@@ -64,9 +76,20 @@ class GitRepo:
             parent, files, message, committer=(git.user, git.email), author=by
         )
 
-    async def push(self, revision: str, *, expected: str) -> bool:
-        """Move the branch from *expected* to *revision*."""
-        return await self._mirror.push(revision, expected)
+    async def push(self, revision: str, *, expected: str, notes: Mapping[str, str]) -> bool:
+        """Move the branch from *expected* to *revision*, and its notes with it."""
+        pushed = await self._mirror.push(revision, expected, await self._notes.moves(notes))
+        await self._notes.make_sure(pushed, notes)
+        return pushed.landed
+
+    def is_marked(self, sync: str, revision: str) -> bool:
+        """Tell whether the tag of *sync* was seen at *revision*, or there is none."""
+        tag = self._tags.get(sync)
+        return self.readonly or not tag or self._sync_tag.is_known(tag, revision)
+
+    async def mark(self, sync: str, revision: str, *, head: str) -> None:
+        """Move the tag of *sync* to *revision*, forward only."""
+        await self._sync_tag.move(self._tags[sync], revision, head)
 
     async def written(self, revision: str) -> Sequence[tuple[str, str, str]]:
         """Return our newest commits that *revision* contains."""

@@ -22,15 +22,13 @@ from shared.contract import (
     ImagesFound,
     PlanMade,
     PlanQuestion,
+    SyncCompleted,
     UpdateRequested,
 )
 from shared.runtime import faults
-from shared.runtime.errors import PermanentError, TemporaryError
+from shared.runtime.errors import FluxError, PermanentError
 
 logger = structlog.get_logger(__name__)
-
-TRIES = 10
-"""Pushes of one group before its host is said to be too busy; each is tried on a new head."""
 
 COMMITS = Counter("flux_repo_writer_commits_total", "Commits that landed", ["kind"])
 RACES = Counter("flux_repo_writer_lost_races_total", "Pushes refused because the branch moved")
@@ -43,12 +41,34 @@ async def on_group(
     repos: Mapping[str, Repo],
     registry: Registry,
 ) -> Outcome:
-    """Write what is wanted of *repository*, or say why not."""
+    """Write what is wanted of *repository*, or say why not; then mark how far its syncs are."""
     repo = repos.get(repository)
     if repo is None:
         raise PermanentError(f"no sync of flux.yaml writes to {repository}")
-    refused = ""
-    for attempt in range(TRIES):
+    marks = [one.message for one in messages if isinstance(one.message, SyncCompleted)]
+    rest = [one for one in messages if not isinstance(one.message, SyncCompleted)]
+    outcome = await _write(repository, rest, repo, registry) if rest else Outcome()
+    await _mark(marks, repo)
+    return outcome
+
+
+async def _mark(completed: Iterable[SyncCompleted], repo: Repo) -> None:
+    latest = {one.sync: one.revision for one in completed}
+    for sync, revision in latest.items():
+        if repo.is_marked(sync, revision):
+            continue
+        try:
+            await repo.mark(sync, revision, head=await repo.fetch())
+        except FluxError as error:
+            # It is told again every few minutes, and nobody waits for a tag.
+            logger.warning("sync tag not moved", sync=sync, reason=str(error))
+
+
+async def _write(
+    repository: str, messages: Sequence[Envelope], repo: Repo, registry: Registry
+) -> Outcome:
+    refused, lost = "", 0
+    while True:
         built = await _build(repository, messages, repo, registry, refused)
         try:
             landed = await _land(built, repo)
@@ -56,15 +76,15 @@ async def on_group(
             # A rule of the host may concern one commit only: then the others go without it.
             parts = _apart(messages)
             if len(parts) > 1:
-                return await _one_by_one(repository, parts, repos, registry)
+                return await _one_by_one(repository, parts, repo, registry)
             refused = str(error)
             continue
         if landed:
             return Outcome(events=tuple(built.telling.events), failed=built.failed)
         RACES.inc()
-        logger.info("branch moved, building anew", attempt=attempt + 1)
-        await asyncio.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311 - jitter
-    raise TemporaryError(f"git host {repo.host}", f"the branch moved during {TRIES} pushes")
+        lost += 1
+        logger.info("branch moved, building anew", lost=lost)
+        await asyncio.sleep(random.uniform(0, 0.05 * 2 ** min(lost, 5)))  # noqa: S311 - jitter
 
 
 def _apart(messages: Sequence[Envelope]) -> list[list[Envelope]]:
@@ -77,10 +97,10 @@ def _apart(messages: Sequence[Envelope]) -> list[list[Envelope]]:
 async def _one_by_one(
     repository: str,
     parts: Iterable[Sequence[Envelope]],
-    repos: Mapping[str, Repo],
+    repo: Repo,
     registry: Registry,
 ) -> Outcome:
-    done = [await on_group(repository, part, repos=repos, registry=registry) for part in parts]
+    done = [await _write(repository, part, repo, registry) for part in parts]
     return Outcome(
         events=tuple(event for one in done for event in one.events),
         failed={key: error for one in done for key, error in one.failed.items()},
@@ -109,7 +129,7 @@ async def _build(
 async def _land(built: Batch, repo: Repo) -> bool:
     if built.made:
         await faults.reach("push.before")
-        if not await repo.push(built.tip, expected=built.head):
+        if not await repo.push(built.tip, expected=built.head, notes=built.notes):
             return False
         await faults.reach("push.after")
     for revision, kind in built.made.items():

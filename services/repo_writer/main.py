@@ -12,7 +12,7 @@ from shared.bus.port import Bus, Worker
 from shared.config.model import Config
 from shared.git import transport
 from shared.git.identity import directory_name
-from shared.git.mirror import HOSTS, Mirror
+from shared.git.mirror import HOSTS
 from shared.runtime import service
 from shared.runtime.health import Health
 
@@ -23,9 +23,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
     settings = Settings.of(config)
     transport.configure(settings.state_dir / "home", (sync.git for sync in config.syncs))
     repos = {
-        name: GitRepo(
-            await Mirror.open(settings.state_dir / directory_name(name), repository.git), repository
-        )
+        name: await GitRepo.open(settings.state_dir / directory_name(name), repository)
         for name, repository in settings.repositories.items()
     }
     on_group = partial(handlers.on_group, repos=repos, registry=ScannerRegistry(bus))

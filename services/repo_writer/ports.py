@@ -42,9 +42,11 @@ class Repo(Protocol):
     ) -> str:
         """Return a new commit on *parent* in which *files* differ; nothing is pushed yet."""
 
-    async def push(self, revision: str, *, expected: str) -> bool:
+    async def push(self, revision: str, *, expected: str, notes: Mapping[str, str]) -> bool:
         """
         Move the branch from *expected* to *revision*; False if it has moved meanwhile.
+
+        Its commits get *notes*, as far as the host takes them.
 
         Raises:
             PermanentError: the host refuses, in its own words.
@@ -57,6 +59,18 @@ class Repo(Protocol):
 
         Only of commits in our name, and of merged ones too: a person who pulls before pushing puts
         ours on a side line.
+        """
+
+    def is_marked(self, sync: str, revision: str) -> bool:
+        """Tell whether all know already that *sync* is at *revision*; asks nobody."""
+
+    async def mark(self, sync: str, revision: str, *, head: str) -> None:
+        """
+        Move the tag of *sync* to *revision* if that is a step forward on the way to *head*.
+
+        Raises:
+            PermanentError: the host refuses, in its own words.
+            TemporaryError: the host can't be reached.
         """
 
 

@@ -1,7 +1,7 @@
 """The slice of `flux.yaml` that repo-writer takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -28,6 +28,8 @@ class Repository:
     git: Git
     """Of the first sync that names it; credentials are the same for all."""
     places: tuple[Place, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """By sync: the tag that says how far it is."""
 
     @property
     def style(self) -> Style:
@@ -61,6 +63,7 @@ class Settings:
             repositories[name] = Repository(
                 git=known.git if known else sync.git,
                 places=(*(known.places if known else ()), place),
+                tags={**(known.tags if known else {}), sync.name: sync.git.sync_tag},
             )
         automation = config.automation
         return cls(

@@ -5,6 +5,7 @@ Names follow Flux v1's flags where it had one (`--git-path` is `git.paths`). Eve
 docstring says what it does and what it costs to change.
 """
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -34,6 +35,17 @@ def _relative(path: str) -> str:
 
 
 RepoPath = Annotated[str, AfterValidator(_relative)]
+
+
+def _ref_name(name: str) -> str:
+    parts = name.split("/")
+    bad = any(part.startswith((".", "-")) or part.endswith((".", ".lock")) for part in parts)
+    if name and (bad or ".." in name or not all(re.fullmatch(r"[\w.-]+", p) for p in parts)):
+        raise ValueError(f"{name!r} is no name that git would take: letters, digits, ._-/")
+    return name
+
+
+RefName = Annotated[str, AfterValidator(_ref_name)]
 
 
 def _template(text: str) -> str:
@@ -150,6 +162,12 @@ class Git(Model):
     commit: Literal["batch", "per-workload", "per-image"] = "batch"
     """How many commits the updates that are found together become; they are pushed together."""
     messages: CommitMessages = CommitMessages()
+    notes_ref: RefName = "flux"
+    """Below `refs/notes/`: where each commit's job, spec and result are noted. Empty: nowhere.
+    Flux v1: --git-notes-ref."""
+    sync_tag: RefName = "flux-sync"
+    """The tag that follows what was applied; of syncs that share one, the newest counts. Empty: no
+    tag. Flux v1: --git-sync-tag."""
     ci_skip: bool = False
     """End each commit message with `[ci skip]`. Flux v1: --git-ci-skip."""
     ci_skip_message: str = ""

@@ -49,6 +49,7 @@ class SyncCompleted(Event):
     """A revision was applied; single objects may have failed."""
 
     type: ClassVar[str] = "sync.completed.v1"
+    receiver: ClassVar[str | None] = "repo-writer"
 
     sync: str
     target: str
@@ -69,8 +70,8 @@ class SyncCompleted(Event):
 
     @property
     def subject(self) -> str:
-        """The sync."""
-        return self.sync
+        """The repository, whose tag says how far the sync is."""
+        return self.repository
 
 
 class SyncFailed(Event):

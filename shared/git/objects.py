@@ -1,27 +1,21 @@
 """
-What a bare repository holds: files, histories, new commits. No network; runs in threads.
+What a bare repository holds: files, and new commits of them. No network; runs in threads.
 
 A tree is what people made it: links, names that are no UTF-8, dates out of the calendar and
 unknown encodings must spoil nothing but themselves.
 """
 
 import posixpath
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import FileMode, RepositoryOpenFlag, SortMode
+from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag
 
-from shared.contract import Commit
+from shared.git.memo import NOTES
 from shared.runtime.errors import PermanentError
 
-NOTES = "flux"
-"""The folder in a mirror for what is remembered beside git."""
-_REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 LINKS = 8
 """Links on the way to a file; more is a circle."""
 
@@ -94,71 +88,6 @@ def blob(repository: pygit2.Repository, identity: str) -> bytes:
     return repository[identity].peel(pygit2.Blob).data
 
 
-def first_parents(repository: pygit2.Repository, revision: str) -> Iterator[pygit2.Commit]:
-    """Yield *revision* and what it was built on, the newest first."""
-    commit: pygit2.Commit | None = repository[revision].peel(pygit2.Commit)
-    while commit is not None:
-        yield commit
-        commit = commit.parents[0] if commit.parent_ids else None
-
-
-def log(repository: pygit2.Repository, revision: str, limit: int) -> list[Commit]:
-    """Return the newest *limit* commits up to *revision*, by first parents."""
-    return [_told(commit) for commit in islice(first_parents(repository, revision), limit)]
-
-
-def recent(
-    repository: pygit2.Repository, revision: str, limit: int, who: pygit2.Signature
-) -> list[tuple[Commit, str]]:
-    """
-    Return those that *who* made among the newest *limit* commits in *revision*, merged ones too.
-
-    Each with its first parent. A commit has two makers: the author may be whom it was made for, the
-    committer who rebased it.
-    """
-    name = (who.raw_name, who.raw_email)
-    return [
-        (_told(one), str(one.parent_ids[0]) if one.parent_ids else "")
-        for one in islice(repository.walk(revision, SortMode.TIME), limit)
-        if name in {(by.raw_name, by.raw_email) for by in (one.author, one.committer)}
-    ]
-
-
-def ancestors(repository: pygit2.Repository, revision: str, limit: int) -> list[str]:
-    """Return the newest *limit* revisions up to *revision*, by first parents."""
-    return [str(one.id) for one in islice(first_parents(repository, revision), limit)]
-
-
-def height(repository: pygit2.Repository, revision: str, known: tuple[str, int]) -> int:
-    """Return how many first parents *revision* has; *known* is the height of another one."""
-    walker = repository.walk(revision, SortMode.NONE)
-    walker.simplify_first_parent()
-    steps = -1
-    for steps, one in enumerate(walker):
-        if str(one.id) == known[0]:
-            return known[1] + steps
-    return steps
-
-
-def is_ancestor(repository: pygit2.Repository, old: str, new: str) -> bool:
-    """Tell whether *new* was built on *old*, which may be unknown here."""
-    if not _REVISION.fullmatch(old) or old not in repository:
-        return False
-    return old == new or repository.descendant_of(new, old)
-
-
-def note(directory: Path, key: str, text: str | None) -> str:
-    """Return what is noted under *key* beside git; with *text*, note that first, whole or not."""
-    file = directory / NOTES / key
-    if text is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        new = file.with_name(f".{key}.new")
-        new.write_text(text)
-        new.replace(file)
-        return text
-    return file.read_text(errors="replace") if file.exists() else ""
-
-
 def commit(
     repository: pygit2.Repository,
     parent: str,
@@ -171,11 +100,30 @@ def commit(
 
     *makers* are its author and its committer.
     """
-    tree: pygit2.Oid | None = _tree(repository, parent).id
+    tree: pygit2.Oid | None = _tree(repository, parent).id if parent else None
     for path, data in changed.items():
         tree = _put(repository, tree, path.split("/"), data)
     tree = tree or repository.TreeBuilder().write()
-    return str(repository.create_commit(None, *makers, message, tree, [parent]))
+    return str(repository.create_commit(None, *makers, message, tree, [parent] if parent else []))
+
+
+def tag(
+    repository: pygit2.Repository, name: str, revision: str, message: str, by: pygit2.Signature
+) -> str:
+    """Return a new annotated tag of *revision*; no ref of ours is made for it."""
+    text = (
+        f"object {revision}\ntype commit\ntag {name}\n"
+        f"tagger {by.name} <{by.email}> {by.time} +0000\n\n{message}\n"
+    )
+    return str(repository.write(ObjectType.TAG, text.encode()))
+
+
+def peeled(repository: pygit2.Repository, identity: str) -> str:
+    """Return the commit that *identity* is, or is a tag of; empty if it is of something else."""
+    try:
+        return str(repository[identity].peel(pygit2.Commit).id)
+    except (pygit2.InvalidSpecError, pygit2.GitError):
+        return ""
 
 
 def _tree(repository: pygit2.Repository, revision: str) -> pygit2.Tree:
@@ -232,22 +180,3 @@ def _set(builder: pygit2.TreeBuilder, name: str, new: pygit2.Oid | None, mode: i
         builder.insert(name, new, mode)
     elif builder.get(name) is not None:
         builder.remove(name)
-
-
-def _told(commit: pygit2.Commit) -> Commit:
-    author = commit.author
-    name = author.raw_name.decode("utf-8", "replace")
-    email = author.raw_email.decode("utf-8", "replace")
-    return Commit(
-        revision=str(commit.id),
-        author=f"{name} <{email}>",
-        message=commit.raw_message.decode("utf-8", "replace"),
-        time=_time(author.time),
-    )
-
-
-def _time(seconds: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, OSError, ValueError):
-        return datetime.fromtimestamp(0, UTC)

@@ -32,15 +32,15 @@ class RefusedError(PermanentError):
 class Callbacks(pygit2.RemoteCallbacks):
     """Credentials, host keys and the end of patience for one network operation."""
 
-    def __init__(self, git: Git, expected: str | None = None) -> None:
+    def __init__(self, git: Git, expected: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._git = git
         self._asked = 0
         self._until = time.monotonic() + git.timeout
         self._abandoned = False
-        self.expected = expected
-        """For a push: the commit that the branch must be at."""
-        self.refused: str | None = None
+        self._expected = expected or {}
+        self.refused: dict[str, str] = {}
+        """By ref: why the host did not take what was pushed."""
         self._said = ""
 
     def credentials(self, _url: str, username: str | None, allowed: int) -> Any:
@@ -92,14 +92,15 @@ class Callbacks(pygit2.RemoteCallbacks):
         self._go_on()
 
     def push_negotiation(self, updates: Any) -> None:
-        """Refuse to push if the branch is not where we built on: a compare-and-swap."""
+        """Refuse to push if a ref is not where we built on: a compare-and-swap."""
         for update in updates:
-            if self.expected is not None and str(update.src) != self.expected:
+            if str(update.src) != self._expected[update.dst_refname]:
                 raise MovedError
 
-    def push_update_reference(self, _: str, message: str | None) -> None:
+    def push_update_reference(self, ref: str, message: str | None) -> None:
         """Note the host's refusal; pygit2 returns normally after one."""
-        self.refused = message and ": ".join([message, *self._said.split("\n")]).rstrip(": ")
+        if message:
+            self.refused[ref] = ": ".join([message, *self._said.split("\n")]).rstrip(": ")
 
     def _go_on(self) -> None:
         if self._abandoned or time.monotonic() > self._until:

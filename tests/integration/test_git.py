@@ -178,7 +178,7 @@ async def test_a_commit_changes_its_files_and_nothing_else(place: Place) -> None
     files = {"run.sh": b"#!/bin/sh\nexit\n", "new/one.yaml": b"1\n", "deep/er/x.yaml": None}
     ours = await commit(mirror, head, files)
 
-    assert await mirror.push(ours, head)
+    assert (await mirror.push(ours, head)).landed
     assert await place.copy.pull() == ours
     names = sorted((await place.copy.git("ls-files")).split())
     assert names == ["a.yaml", "apps/web.yaml", "new/one.yaml", "run.sh"]
@@ -194,9 +194,9 @@ async def test_a_push_onto_a_moved_branch_changes_nothing(place: Place) -> None:
     theirs = await place.copy.commit_and_push("Theirs", {"b.yaml": "b: 1\n"})
     ours = await commit(mirror, head, {"a.yaml": b"a: 9\n"})
 
-    assert not await mirror.push(ours, head)
+    assert not (await mirror.push(ours, head)).landed
     assert await mirror.fetch() == theirs
-    assert await mirror.push(await commit(mirror, theirs, {"a.yaml": b"a: 9\n"}), theirs)
+    assert (await mirror.push(await commit(mirror, theirs, {"a.yaml": b"a: 9\n"}), theirs)).landed
     await place.copy.pull()
     assert await place.copy.log() == ["Ours", "Theirs", "First"]
 
@@ -209,7 +209,7 @@ async def test_of_two_writers_one_wins_each_round(place: Place) -> None:
             while not pushed:
                 head = await mirror.fetch()
                 ours = await commit(mirror, head, {f"{name}-{number}": b"x"})
-                pushed, rounds = await mirror.push(ours, head), rounds + 1
+                pushed, rounds = (await mirror.push(ours, head)).landed, rounds + 1
         return rounds
 
     await asyncio.gather(write("one"), write("two"))
@@ -262,7 +262,7 @@ async def test_every_way_of_proving_who_we_are(place: Place, kind: str) -> None:
     head = await mirror.fetch()
 
     assert head == await place.copy.head()
-    assert await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)
+    assert (await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)).landed
 
 
 @pytest.mark.parametrize(
@@ -426,12 +426,14 @@ async def everything(mirror: Mirror, revision: str) -> list[bytes]:
 async def test_a_push_that_died_half_way_leaves_nothing_in_the_way(place: Place) -> None:
     mirror = await place.mirror()
     head = await mirror.fetch()
-    (place.root / "mirror/refs/flux/push.lock").touch()
+    lock = place.root / "mirror/refs/flux/move/0.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
     with pytest.raises(TemporaryError, match="mirror: can't be read"):
         await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)
 
     assert await mirror.fetch() == head
-    assert await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)
+    assert (await mirror.push(await commit(mirror, head, {"a.yaml": b"a: 9\n"}), head)).landed
 
 
 async def test_a_folder_that_we_may_not_write_is_named(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """repo_writer on a real git host: what lands, what is told again, and what spoils only itself."""
 
+import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from sandbox.git_server import GitServer, Repository, git_server
 from sandbox.progress import silent
@@ -16,9 +18,15 @@ from services.repo_writer.settings import Place
 from services.repo_writer.settings import Repository as Written
 from shared.bus.port import Outcome
 from shared.config.model import Git
-from shared.contract import Cause, Envelope, OrderCompleted, UpdatePushed, UpdateRejected
+from shared.contract import (
+    Cause,
+    Envelope,
+    OrderCompleted,
+    SyncCompleted,
+    UpdatePushed,
+    UpdateRejected,
+)
 from shared.git import transport
-from shared.git.mirror import Mirror
 from tests.unit.repo_writer.fakes import FakeRegistry
 from tests.unit.repo_writer.given import (
     AUTOMATED,
@@ -54,8 +62,9 @@ class World:
         git = Git.model_validate({**where, **settings})
         transport.configure(self.root / "home", [git])
         everything = Place(sync="apps", paths=(), default_namespace="default")
-        written = Written(git=git, places=places or (everything,))
-        return GitRepo(await Mirror.open(self.root / name, git), written)
+        tags = {"apps": git.sync_tag}
+        written = Written(git=git, places=places or (everything,), tags=tags)
+        return await GitRepo.open(self.root / name, written)
 
     async def log(self) -> list[str]:
         await self.copy.pull()
@@ -149,6 +158,92 @@ async def test_an_order_is_its_givers_commit_in_our_name(world: World) -> None:
     assert made_by.strip() == (
         "Evecommitter Ann a@b 0 +0000 e@example.com <flux@localhost> by Flux. <flux@localhost>"
     )
+
+
+async def test_every_commit_has_its_note_in_the_same_push(world: World) -> None:
+    repo = await world.writer()
+    world.git.requests.clear()
+    await handle(repo, said(found(), policies(WEB, note="x")))
+    pushes = [one for one in world.git.requests if one.path.endswith("/git-receive-pack")]
+    await handle(await world.writer("another"), said(release(f"{HOST}/web:1.1.0", WEB)))
+
+    assert len(pushes) == 1
+    await world.log()
+    await world.copy.git("fetch", "--quiet", "origin", "refs/notes/flux:refs/notes/flux")
+    notes = [json.loads(one) for one in await noted(world)]
+    assert [one["spec"]["type"] for one in notes] == ["image", "policy"]
+
+
+async def noted(world: World) -> list[str]:
+    heads = (await world.copy.git("log", "--format=%H", "-2")).split()
+    return [await world.copy.git("notes", "--ref=flux", "show", one) for one in heads]
+
+
+async def test_a_note_that_others_raced_with_is_pushed_again(world: World) -> None:
+    hook = world.repository.path / "hooks/update"
+    hook.write_text(
+        "#!/bin/sh\n[ $1 = refs/notes/flux ] && [ ! -e raced ] && touch raced && exit 1\nexit 0\n"
+    )
+    hook.chmod(0o755)
+    outcome = await handle(await world.writer(), said(found()))
+
+    assert events(outcome, UpdatePushed)
+    await world.copy.git("fetch", "--quiet", "origin", "refs/notes/flux:refs/notes/flux")
+    await world.log()
+    note = await world.copy.git("notes", "--ref=flux", "show", "HEAD")
+    assert json.loads(note)["result"][WEB]["Status"] == "success"
+
+
+async def test_a_host_that_takes_no_notes_gets_the_commit(world: World) -> None:
+    hook = world.repository.path / "hooks/update"
+    hook.write_text("#!/bin/sh\n[ $1 = refs/heads/main ]\n")
+    hook.chmod(0o755)
+    with structlog.testing.capture_logs() as logs:
+        outcome = await handle(await world.writer(), said(found()))
+
+    assert events(outcome, UpdatePushed)
+    assert await world.log() == [f"Auto-release {HOST}/web:1.1.0", "First"]
+    (told,) = [one for one in logs if one["event"] == "no notes"]
+    assert "hook declined" in told["reason"]
+
+
+async def test_the_sync_tag_goes_forward_only(world: World) -> None:
+    repo, first = await world.writer(), await world.copy.head()
+    second = await world.copy.commit_and_push("Second", {"note": "b"})
+    third = await world.copy.commit_and_push("Third", {"note": "c"})
+    seen = []
+    for revision in (second, first, "0" * 40, third, second, third):
+        await handle(repo, said(completed(revision)))
+        seen.append(await tag(world))
+    assert seen == [second, second, second, third, third, third]
+    kind = world.copy.git("for-each-ref", "--format=%(objecttype) %(contents)", "refs/tags")
+    assert (await kind).split("\n")[0] == "tag Sync pointer"
+
+    await world.copy.git("reset", "--quiet", "--hard", first)
+    world.copy.write({"note": "z"})
+    other = await world.copy.commit("Other")
+    await world.copy.push("--force")
+    for revision in (third, first):  # the one is history no more, the other is on the new branch
+        await handle(await world.writer("another"), said(completed(revision)))
+    assert await tag(world) == first
+    assert other != first
+
+
+def completed(revision: str) -> SyncCompleted:
+    return SyncCompleted(sync="apps", target="default", repository=REPOSITORY, revision=revision)
+
+
+async def tag(world: World) -> str:
+    await world.copy.git("fetch", "--quiet", "--force", "origin", "tag", "flux-sync")
+    return (await world.copy.git("rev-parse", "flux-sync^{commit}")).strip()
+
+
+async def test_a_tag_that_is_where_it_should_be_costs_no_request(world: World) -> None:
+    repo, head = await world.writer(), await world.copy.head()
+    await handle(repo, said(completed(head)))
+    world.git.requests.clear()
+    await handle(repo, said(completed(head)))
+    assert not world.git.requests
 
 
 async def test_paths_overlap_charts_are_left_out_and_a_missing_path_harms_nobody(

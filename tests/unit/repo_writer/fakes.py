@@ -21,11 +21,14 @@ class FakeRepo:
     def __init__(self, files: Mapping[str, str], *, readonly: bool = False) -> None:
         self.readonly = readonly
         self.style = Style()
+        self.notes: dict[str, str] = {}
+        self.marks: dict[str, str] = {}
         self.authors: dict[str, Person | None] = {}
         self.commits: dict[str, tuple[str, Files, str]] = {}
         self.branch = ""
         self.branch = self._add("", {k: v.encode() for k, v in files.items()}, "Begin")
         self.pushes = 0
+        self.fetches = 0
         self.foreign = {self.branch}
         """Commits of others."""
         self.rule: Callable[[str], bool] | None = None
@@ -34,6 +37,7 @@ class FakeRepo:
         """What others push, one before each push of ours."""
 
     async def fetch(self) -> str:
+        self.fetches += 1
         return self.branch
 
     async def state(self, revision: str, syncs: Collection[str] = ()) -> State:
@@ -58,7 +62,7 @@ class FakeRepo:
         self.authors[revision] = author
         return revision
 
-    async def push(self, revision: str, *, expected: str) -> bool:
+    async def push(self, revision: str, *, expected: str, notes: Mapping[str, str]) -> bool:
         self.pushes += 1
         if self.race:
             await self.edit(self.race.pop())
@@ -68,7 +72,17 @@ class FakeRepo:
         if self.rule and not all(map(self.rule, told)):
             raise PermanentError("git host git.example.com refuses the push: no ticket")
         self.branch = revision
+        self.notes |= notes
         return True
+
+    def is_marked(self, sync: str, revision: str) -> bool:
+        return self.readonly or self.marks.get(sync) == revision
+
+    async def mark(self, sync: str, revision: str, *, head: str) -> None:
+        assert head == self.branch
+        if self.rule and not self.rule(sync):
+            raise PermanentError("the host does not move it")
+        self.marks[sync] = revision
 
     async def written(self, revision: str) -> Sequence[tuple[str, str, str]]:
         return [one for one in await self._log(revision) if one[0] not in self.foreign]
