@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import structlog
 from prometheus_client import Counter, Histogram
 
+from services.registry_scanner.domain.causes import Cause, Causes
 from services.registry_scanner.domain.found import found, needing_created
 from services.registry_scanner.domain.wanted import Wanted
 from services.registry_scanner.ports import Registries, UnreadableError
@@ -19,6 +20,7 @@ from shared.bus.port import Bus, Outcome
 from shared.contract import (
     Draft,
     Envelope,
+    ImagesFound,
     ScanCompleted,
     ScanFailed,
     ScanRequested,
@@ -36,9 +38,33 @@ SECONDS = Histogram("flux_registry_scanner_scan_seconds", "Time to read an image
 
 
 async def on_group(
-    image: str, messages: Sequence[Envelope], *, wanted: Wanted, registries: Registries, bus: Bus
+    image: str,
+    messages: Sequence[Envelope],
+    *,
+    wanted: Wanted,
+    registries: Registries,
+    bus: Bus,
+    causes: Causes,
 ) -> Outcome:
     """Read *image* once and say what its tags mean to all who use it."""
+    asked = [one for one in messages if _reason(one) not in {"", "tick"}]
+    first = (asked or messages)[0]
+    with causes.scan(first.correlationid) as cause:
+        return await _scan(
+            image, messages, first, cause, wanted=wanted, registries=registries, bus=bus
+        )
+
+
+async def _scan(
+    image: str,
+    messages: Sequence[Envelope],
+    first: Envelope,
+    cause: Cause,
+    *,
+    wanted: Wanted,
+    registries: Registries,
+    bus: Bus,
+) -> Outcome:
     scans = [one for one in messages if isinstance(one.message, ScanRequested)]
     questions = [one for one in messages if isinstance(one.message, TagsQuestion)]
     uses = wanted.of(image)
@@ -52,7 +78,8 @@ async def on_group(
         await bus.publish(*_answers(questions, TagsListed(image=image, error=str(error))))
         raise
     except UnreadableError as error:
-        return _unreadable(image, scans, questions, error)
+        failed = _unreadable(image, scans, questions, error)
+        return Outcome(events=(*_said(cause, [], first), *failed))
     # In a thread: ten thousand tags under many policies would hold up every other scan.
     updates = await asyncio.to_thread(found, candidates, uses) if scans else []
     completed = ScanCompleted(
@@ -64,14 +91,17 @@ async def on_group(
     )
     SCANS.labels("completed").inc()
     SECONDS.observe(completed.seconds)
-    cause = next((one for one in scans if _reason(one) != "tick"), messages[0])
     return Outcome(
         events=(
-            *(Draft(message=update, cause=cause) for update in updates),
-            Draft(message=completed, cause=cause),
+            *_said(cause, updates, first),
+            Draft(message=completed, cause=first),
             *_answers(questions, _listed(image, candidates)),
         )
     )
+
+
+def _said(cause: Cause, updates: Sequence[ImagesFound], first: Envelope) -> list[Draft]:
+    return [Draft(message=update, cause=first) for update in cause.told(updates)]
 
 
 async def _read(
@@ -86,15 +116,13 @@ async def _read(
 
 def _unreadable(
     image: str, scans: Sequence[Envelope], questions: Sequence[Envelope], error: UnreadableError
-) -> Outcome:
+) -> list[Draft]:
     SCANS.labels("failed").inc()
     failed = ScanFailed(image=image, reason=str(error))
-    return Outcome(
-        events=(
-            *(Draft(message=failed, cause=one) for one in scans[:1]),
-            *_answers(questions, TagsListed(image=image, error=str(error))),
-        )
-    )
+    return [
+        *(Draft(message=failed, cause=one) for one in scans[:1]),
+        *_answers(questions, TagsListed(image=image, error=str(error))),
+    ]
 
 
 def _answers(questions: Sequence[Envelope], answer: TagsListed) -> list[Draft]:

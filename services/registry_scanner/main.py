@@ -7,6 +7,7 @@ from functools import partial
 from services.registry_scanner import handlers
 from services.registry_scanner.created_cache import CreatedCache
 from services.registry_scanner.declared import Declared
+from services.registry_scanner.domain.causes import Causes
 from services.registry_scanner.domain.wanted import Wanted
 from services.registry_scanner.oci_registry import OciRegistries
 from services.registry_scanner.settings import Settings
@@ -34,7 +35,13 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
 
     with CreatedCache(settings.state_dir / "created.sqlite") as cache:
         async with OciRegistries(settings, cache) as registries:
-            on_group = partial(handlers.on_group, wanted=wanted, registries=registries, bus=bus)
+            on_group = partial(
+                handlers.on_group,
+                wanted=wanted,
+                registries=registries,
+                bus=bus,
+                causes=Causes(),
+            )
             yield {
                 "declared": Declared(bus, wanted).run,
                 "consume": bus.worker("registry-scanner", on_group, parallel=SCANS_AT_ONCE),

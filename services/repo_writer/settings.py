@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from services.repo_writer.domain.gathering import more
 from services.repo_writer.domain.style import Style
 from shared.bus.port import Window
 from shared.config.model import Config, Git
-from shared.contract import PlanQuestion, UpdateRequested
+from shared.contract import PlanQuestion, SyncCompleted, UpdateRequested
 from shared.git.identity import repository_id
 
 
@@ -70,8 +71,11 @@ class Settings:
             repositories=repositories,
             window=Window(
                 quiet=automation.quiet,
-                max_wait=automation.max_wait,
+                # Who wants half a minute of quiet has waited for it in vain after two seconds.
+                max_wait=max(automation.max_wait, automation.quiet),
                 at_once=(UpdateRequested, PlanQuestion),
+                aside=(SyncCompleted,),
+                more=more,
             ),
             state_dir=config.state_dir / "repo-writer",
         )

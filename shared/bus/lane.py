@@ -79,7 +79,7 @@ class Lane:
     def put(self, held: Held) -> None:
         """Add a newcomer, in order."""
         self._pending.append(held)
-        self._gathering.touch()
+        self._gathering.touch(held.envelope)
         self._came.set()
 
     async def run(self) -> None:

@@ -52,6 +52,10 @@ class Window:
     """Closes at most so long after the first message."""
     at_once: tuple[type[Command], ...] = ()
     """A message of these types closes it immediately: somebody waits."""
+    aside: tuple[type[Message], ...] = ()
+    """Messages of these types are gathered, but neither open it nor keep it open."""
+    more: Callable[[Sequence[Envelope]], bool] = lambda _: False
+    """Says of what was gathered that more of the same is on its way: quiet is no reason then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,10 @@ class Gathering:
         self._window = window
         self._touched = asyncio.Event()
 
-    def touch(self) -> None:
-        """Say that something came, or that waiting is over."""
-        self._touched.set()
+    def touch(self, newcomer: Envelope) -> None:
+        """Say that something came."""
+        if self._window is None or not isinstance(newcomer.message, self._window.aside):
+            self._touched.set()
 
     async def wait_closed(
         self, pending: Callable[[], list[Envelope]], draining: asyncio.Event
@@ -31,9 +32,10 @@ class Gathering:
             return
         loop = asyncio.get_running_loop()
         latest = loop.time() + window.max_wait
-        while not draining.is_set() and not _somebody_waits(window, pending()):
+        while not draining.is_set() and _is_open(window, pending()):
             self._touched.clear()
-            left = min(window.quiet, latest - loop.time())
+            quiet = window.max_wait if window.more(pending()) else window.quiet
+            left = min(quiet, latest - loop.time())
             try:
                 async with asyncio.timeout(max(left, 0)):
                     await self._touched.wait()
@@ -41,5 +43,7 @@ class Gathering:
                 return
 
 
-def _somebody_waits(window: Window, pending: list[Envelope]) -> bool:
-    return any(isinstance(envelope.message, window.at_once) for envelope in pending)
+def _is_open(window: Window, pending: list[Envelope]) -> bool:
+    messages = [envelope.message for envelope in pending]
+    somebody_waits = any(isinstance(one, window.at_once) for one in messages)
+    return not somebody_waits and not all(isinstance(one, window.aside) for one in messages)

@@ -240,9 +240,10 @@ class Automation(Model):
     """How often the tags of automated images are read: one request each. Flux v1:
     --automation-interval, beside which it read all tags about once a minute."""
     quiet: Duration = 0.1
-    """A commit gathers what is found until nothing came for so long."""
+    """A batch gathers what is found until nothing came for so long, and no scan of the same cause
+    is under way."""
     max_wait: Duration = 2.0
-    """A commit gathers at most so long."""
+    """A batch gathers at most so long, or as long as *quiet* if that is longer."""
     registry_timeout: Period = 10.0
     """For each request to a registry."""
     registry_concurrency: int = Field(default=8, ge=1, le=64)

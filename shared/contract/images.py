@@ -49,6 +49,8 @@ class ImagesFound(Event):
     """Of the annotations that led to it."""
     why: str
     """`semver:~1.0 prefers 1.3.0 to 1.2.0`"""
+    under_way: int = 0
+    """How many scans of the same cause this scanner had not ended yet: more may follow."""
 
     @property
     def subject(self) -> str:

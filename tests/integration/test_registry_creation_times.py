@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from sandbox.oci_registry import faults
 from services.registry_scanner import handlers
+from services.registry_scanner.domain.causes import Causes
 from services.registry_scanner.domain.wanted import Wanted
 from shared.bus.memory import MemoryBroker
 from shared.contract import (
@@ -73,7 +74,7 @@ async def scan(
     group = [Draft(message=ScanRequested(image=asked)).sealed("/test")]
     async with scanner.reading() as registries, MemoryBroker().connect("/test") as bus:
         outcome = await handlers.on_group(
-            asked, group, wanted=wanted, registries=registries, bus=bus
+            asked, group, wanted=wanted, registries=registries, bus=bus, causes=Causes()
         )
     told = [draft.message for draft in outcome.events]
     completed = [one for one in told if isinstance(one, ScanCompleted)]

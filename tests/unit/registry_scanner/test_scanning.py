@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.registry_scanner import handlers
+from services.registry_scanner.domain.causes import Causes
 from services.registry_scanner.domain.found import needing_created
 from services.registry_scanner.domain.wanted import Wanted
 from services.registry_scanner.ports import UnreadableError
@@ -98,7 +99,9 @@ async def scan(
         Draft(message=one).sealed("/test") for one in messages or (ScanRequested(image=IMAGE),)
     ]
     async with MemoryBroker().connect("/test") as bus:
-        outcome = await handlers.on_group(IMAGE, group, wanted=uses, registries=registries, bus=bus)
+        outcome = await handlers.on_group(
+            IMAGE, group, wanted=uses, registries=registries, bus=bus, causes=Causes()
+        )
     return outcome, [draft.message for draft in outcome.events]
 
 
