@@ -30,6 +30,7 @@ from shared.contract import (
     PolicySpec,
     UpdateRequested,
 )
+from shared.runtime import faults
 from shared.runtime.errors import PermanentError
 
 READ_ONLY = "cannot make a working clone of a read-only git repo"
@@ -146,7 +147,9 @@ class Batch:
         )
         author = person(cause.user) if style.set_author else None
         parent = self.tip
+        await faults.reach("commit.before")
         self.tip = await self._repo.commit(parent, files, message, author=author)
+        await faults.reach("commit.after")
         self.made[self.tip] = kind
         self.notes[self.tip] = note(envelope.correlationid, wanted, order)
         told = trailers.read(message)

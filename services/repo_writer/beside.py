@@ -47,7 +47,7 @@ class Notes:
 
     async def make_sure(self, pushed: Pushed, notes: Mapping[str, str]) -> None:
         """Push the notes again if others were faster; the commits are there without them."""
-        reason = pushed.refused.get(self._ref)
+        reason = pushed.refused.get(self._ref) if pushed.landed else None
         try:
             for attempt in range(TRIES):
                 if reason is None:
@@ -59,8 +59,12 @@ class Notes:
         except FluxError as error:
             reason = str(error)
         if reason:
-            remedy = "allow it, or set git.notes_ref to nothing"
-            logger.warning("no notes", ref=self._ref, reason=reason, remedy=remedy)
+            self.give_up(reason)
+
+    def give_up(self, reason: str) -> None:
+        """Say that a commit has no note."""
+        remedy = "allow it, or set git.notes_ref to nothing"
+        logger.warning("no notes", ref=self._ref, reason=reason, remedy=remedy)
 
 
 class SyncTag:

@@ -6,6 +6,7 @@ from functools import partial
 
 from services.repo_writer import handlers
 from services.repo_writer.git_repo import GitRepo
+from services.repo_writer.refusals import Refusals
 from services.repo_writer.registry import ScannerRegistry
 from services.repo_writer.settings import Settings
 from shared.bus.port import Bus, Worker
@@ -26,7 +27,9 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
         name: await GitRepo.open(settings.state_dir / directory_name(name), repository)
         for name, repository in settings.repositories.items()
     }
-    on_group = partial(handlers.on_group, repos=repos, registry=ScannerRegistry(bus))
+    on_group = partial(
+        handlers.on_group, repos=repos, registry=ScannerRegistry(bus), refusals=Refusals()
+    )
     # A host that doesn't answer holds a place: as many as `shared.git.mirror` has threads.
     consume = bus.worker("repo-writer", on_group, window=settings.window, parallel=HOSTS)
     yield {"consume": consume}

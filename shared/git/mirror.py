@@ -20,7 +20,7 @@ from shared.git import objects, remote, tidy, transport
 from shared.git.remote import Heads, Moves, Pushed
 from shared.git.store import FAILURES, LIBRARY, Store
 from shared.git.transport import Callbacks, MovedError
-from shared.runtime.errors import FluxError, PermanentError
+from shared.runtime.errors import FluxError, PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
 
@@ -31,6 +31,8 @@ HOSTS = 32
 """Hosts that are asked at once."""
 _HOSTS = ThreadPoolExecutor(max_workers=HOSTS, thread_name_prefix="git-host")
 """Apart from the loop's own threads: hosts that don't answer must hold up nobody else."""
+_BROKEN = 3
+"""Pushes that a host breaks off in the same words, and so refuses."""
 _GRACE = 5.0
 """Seconds that libgit2 gets to notice its own timeout before we stop waiting for it."""
 
@@ -95,7 +97,7 @@ class Mirror(Store):
         branch = f"refs/heads/{self.branch}"
         moves = {branch: (expected, revision), **self._beside_moves(beside or {})}
         async with self._serial.taken():
-            pushed = await self._move(moves)
+            pushed = await self._pushed(moves, revision, expected)
             # Without a reason of its own the host may just have taken another push first.
             if branch in pushed.refused and await self._fetch() != expected:
                 return Pushed(landed=False)
@@ -105,8 +107,10 @@ class Mirror(Store):
 
     async def move(self, beside: Mapping[str, str]) -> Pushed:
         """Move refs beside the branch, from where the last fetch saw them."""
+        moves = self._beside_moves(beside)
         async with self._serial.taken():
-            return await self._move(self._beside_moves(beside))
+            specs = await self._locally(lambda: remote.specs(self._repository, moves))
+            return await self._send(specs, moves)
 
     async def _fetch(self) -> str:
         call = Callbacks(self._git)
@@ -124,9 +128,30 @@ class Mirror(Store):
     def _beside_moves(self, beside: Mapping[str, str]) -> Moves:
         return {ref: (self.beside.get(ref, remote.NOTHING), new) for ref, new in beside.items()}
 
-    async def _move(self, moves: Moves) -> Pushed:
+    async def _pushed(self, moves: Moves, revision: str, expected: str) -> Pushed:
+        """
+        Move refs, the branch first; a push that breaks is tried again.
+
+        A host that can be read from, and breaks off each push in the same words, refuses it: over
+        SSH there is no other way of saying so.
+        """
+        broken: list[str] = []
+        while True:
+            specs = await self._locally(lambda: remote.specs(self._repository, moves))
+            try:
+                return await self._send(specs, moves)
+            except TemporaryError as error:
+                if not self._serial.idle:
+                    raise
+                broken.append(error.reason)
+            head = await self._fetch()
+            if head != expected:
+                return Pushed(landed=head == revision)
+            if broken.count(broken[-1]) == _BROKEN:
+                raise remote.refusal(self._git, next(iter(moves)), broken[-1])
+
+    async def _send(self, specs: Sequence[str], moves: Moves) -> Pushed:
         call = Callbacks(self._git, {ref: expected for ref, (expected, _) in moves.items()})
-        specs = await self._locally(lambda: remote.specs(self._repository, moves))
         try:
             async with _TRANSFERS:
                 await self._ask(call, lambda: remote.move(self._repository, self._git, specs, call))

@@ -92,7 +92,7 @@ def move(repository: pygit2.Repository, git: Git, what: Sequence[str], call: Cal
         if transport.forbidden(error):
             ref = what[0].partition(":")[2]
             raise refusal(git, ref, "we may not write (403); check git.auth") from error
-        raise
+        raise TemporaryError(transport.dependency(git), call.words(str(error))) from error
 
 
 def refusal(git: Git, ref: str, reason: str) -> RefusedError:

@@ -20,6 +20,11 @@ class Serial:
         self._thread = future  # type: ignore[assignment] # only its end matters
         return await asyncio.shield(future)
 
+    @property
+    def idle(self) -> bool:
+        """Whether the last thread has ended."""
+        return self._thread is None or self._thread.done()
+
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
         """Take the place; a thread for which nobody waits any more keeps it until it ends."""
@@ -27,7 +32,7 @@ class Serial:
         try:
             yield
         finally:
-            if self._thread is None or self._thread.done():
+            if self._thread is None or self.idle:
                 self._one_at_a_time.release()
             else:
                 self._thread.add_done_callback(lambda _: self._one_at_a_time.release())

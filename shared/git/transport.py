@@ -9,14 +9,19 @@ from typing import Any
 import pygit2
 import structlog
 
+from shared.config import secrets
 from shared.config.model import Git
 from shared.git import known_hosts
 from shared.git.identity import host, without_credentials
 from shared.runtime.errors import FluxError, PermanentError, TemporaryError
+from shared.runtime.masking import Masking
 
 logger = structlog.get_logger(__name__)
 
-_USERINFO = re.compile(r"://[^/@\s]+@")
+_MASK = Masking(secrets.known)
+_PROGRESS = re.compile(r"\d+% \(\d+/\d+\)")
+# Colours, and what would hide text in a terminal or end a line of a log.
+_SPOKEN = re.compile("\x1b\\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _FORBIDDEN = "unexpected http status code: 403"
 """libgit2 has no other way of saying it."""
 
@@ -100,7 +105,13 @@ class Callbacks(pygit2.RemoteCallbacks):
     def push_update_reference(self, ref: str, message: str | None) -> None:
         """Note the host's refusal; pygit2 returns normally after one."""
         if message:
-            self.refused[ref] = ": ".join([message, *self._said.split("\n")]).rstrip(": ")
+            self.refused[ref] = self.words(message)
+
+    def words(self, reason: str) -> str:
+        """Return *reason*, and what the host had to say, in one line that may be shown."""
+        said = [line for line in re.split(r"[\r\n]+", self._said) if not _PROGRESS.search(line)]
+        lines = (_SPOKEN.sub("", line).strip() for line in (reason, *said))
+        return _MASK(": ".join(filter(None, lines)))
 
     def _go_on(self) -> None:
         if self._abandoned or time.monotonic() > self._until:
@@ -161,7 +172,7 @@ def translated(error: Exception, git: Git) -> Exception:
     """
     if isinstance(error, RefusedError | TemporaryError | MovedError):
         return error
-    text = _USERINFO.sub("://", str(error)) or type(error).__name__
+    text = _MASK(str(error).strip()) or type(error).__name__
     return TemporaryError(dependency(git), text)
 
 

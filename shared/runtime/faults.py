@@ -27,7 +27,8 @@ VARIABLE = "FLUX_FAULTS"
 POINTS = frozenset(
     {
         *("publish.before", "publish.after", "ack.before", "ack.after"),
-        *("push.before", "push.after", "marker.before", "marker.after"),
+        *("fetch.after", "commit.before", "commit.after", "push.before", "push.after"),
+        *("marker.before", "marker.after"),
         *("bundle.before", "bundle.after"),
         *("apply.before", "apply.after", "delete.before", "delete.after"),
         *("inventory.before", "inventory.after"),

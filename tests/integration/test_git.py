@@ -218,6 +218,18 @@ async def test_of_two_writers_one_wins_each_round(place: Place) -> None:
     assert len(await place.copy.log("--merges")) == 0
 
 
+async def test_a_push_that_landed_but_was_never_answered_has_landed(place: Place) -> None:
+    hook = place.repository.path / "hooks/post-receive"
+    hook.write_text("#!/bin/sh\nsleep 4\n")
+    hook.chmod(0o755)
+    mirror = await place.mirror(timeout="1s")
+    head = await mirror.fetch()
+    ours = await commit(mirror, head, {"a.yaml": b"a: 9\n"})
+
+    assert (await mirror.push(ours, head)).landed
+    assert await place.copy.pull() == ours
+
+
 async def test_a_hook_that_refuses_is_quoted(place: Place) -> None:
     mirror = await place.mirror()
     head = await mirror.fetch()

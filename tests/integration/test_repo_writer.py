@@ -1,7 +1,7 @@
 """repo_writer on a real git host: what lands, what is told again, and what spoils only itself."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from sandbox.progress import silent
 from sandbox.working_copy import WorkingCopy
 from services.repo_writer import handlers
 from services.repo_writer.git_repo import GitRepo
+from services.repo_writer.refusals import Refusals
 from services.repo_writer.settings import Place
 from services.repo_writer.settings import Repository as Written
 from shared.bus.port import Outcome
@@ -53,18 +54,40 @@ class World:
     copy: WorkingCopy
     root: Path
 
-    async def writer(self, name: str = "mirror", *places: Place, **settings: Any) -> GitRepo:
+    async def writer(
+        self, name: str = "mirror", *places: Place, over: str = "http", **settings: Any
+    ) -> GitRepo:
         """Start a writer; under another *name* it is a process that has lost its disk."""
-        secret = self.root / "password"
-        secret.write_text(self.git.password)
-        auth = {"username": self.git.username, "password": {"file": str(secret)}}
-        where = {"url": self.repository.http_url, "auth": auth, "user": "Flux."}
+        where = {"url": self.repository.http_url, "auth": self._login(), "user": "Flux."}
+        if over == "ssh":
+            where |= {"url": self.repository.ssh_url, "auth": self._key()}
         git = Git.model_validate({**where, **settings})
         transport.configure(self.root / "home", [git])
         everything = Place(sync="apps", paths=(), default_namespace="default")
         tags = {"apps": git.sync_tag}
         written = Written(git=git, places=places or (everything,), tags=tags)
         return await GitRepo.open(self.root / name, written)
+
+    def _login(self) -> Mapping[str, Any]:
+        secret = self.root / "password"
+        secret.write_text(self.git.password)
+        return {"username": self.git.username, "password": {"file": str(secret)}}
+
+    def _key(self) -> Mapping[str, Any]:
+        return {
+            "private_key": {"file": str(self.git.private_key_file)},
+            "known_hosts": {"file": str(self.git.known_hosts_file)},
+        }
+
+    def hook(self, name: str, script: str) -> None:
+        hook = self.repository.path / "hooks" / name
+        hook.write_text(f"#!/bin/sh\n{script}\n")
+        hook.chmod(0o755)
+
+    def settings(self, text: str) -> None:
+        """Add to the settings of the repository at its host."""
+        with (self.repository.path / "config").open("a") as config:
+            config.write(text)
 
     async def log(self) -> list[str]:
         await self.copy.pull()
@@ -82,10 +105,16 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield World(git=git, repository=repository, copy=copy, root=root)
 
 
-async def handle(repo: GitRepo, group: Iterable[Envelope]) -> Outcome:
+async def handle(
+    repo: GitRepo, group: Iterable[Envelope], refusals: Refusals | None = None
+) -> Outcome:
     registry = FakeRegistry(web=("1.1.0", "1.0.0"))
     return await handlers.on_group(
-        REPOSITORY, list(group), repos={REPOSITORY: repo}, registry=registry
+        REPOSITORY,
+        list(group),
+        repos={REPOSITORY: repo},
+        registry=registry,
+        refusals=refusals or Refusals(),
     )
 
 
@@ -180,11 +209,7 @@ async def noted(world: World) -> list[str]:
 
 
 async def test_a_note_that_others_raced_with_is_pushed_again(world: World) -> None:
-    hook = world.repository.path / "hooks/update"
-    hook.write_text(
-        "#!/bin/sh\n[ $1 = refs/notes/flux ] && [ ! -e raced ] && touch raced && exit 1\nexit 0\n"
-    )
-    hook.chmod(0o755)
+    world.hook("update", "[ $1 != refs/notes/flux ] || [ -e raced ] || { touch raced; exit 1; }")
     outcome = await handle(await world.writer(), said(found()))
 
     assert events(outcome, UpdatePushed)
@@ -194,10 +219,14 @@ async def test_a_note_that_others_raced_with_is_pushed_again(world: World) -> No
     assert json.loads(note)["result"][WEB]["Status"] == "success"
 
 
-async def test_a_host_that_takes_no_notes_gets_the_commit(world: World) -> None:
-    hook = world.repository.path / "hooks/update"
-    hook.write_text("#!/bin/sh\n[ $1 = refs/heads/main ]\n")
-    hook.chmod(0o755)
+@pytest.mark.parametrize(
+    ("hook", "script"),
+    [("update", "[ $1 = refs/heads/main ]"), ("pre-receive", "! grep -q refs/notes/")],
+)
+async def test_a_host_that_takes_no_notes_gets_the_commit(
+    world: World, hook: str, script: str
+) -> None:
+    world.hook(hook, script)
     with structlog.testing.capture_logs() as logs:
         outcome = await handle(await world.writer(), said(found()))
 
@@ -290,12 +319,11 @@ async def test_workloads_of_one_name_are_written_where_they_were_found(world: Wo
 
 
 async def test_a_hook_that_refuses_one_message_lets_the_others_pass(world: World) -> None:
-    hook = world.repository.path / "hooks/pre-receive"
-    hook.write_text(
-        "#!/bin/sh\nread old new ref\n"
-        "git log --format=%s $old..$new | grep -q forbidden && echo 'no ticket' && exit 1\nexit 0\n"
+    world.hook(
+        "pre-receive",
+        "read old new ref\n"
+        "git log --format=%s $old..$new | grep -q forbidden && echo 'no ticket' && exit 1\nexit 0",
     )
-    hook.chmod(0o755)
     bad = policies(WEB, note="x", cause=Cause(message="forbidden"))
     group = said(bad, policies(WEB, locked_msg="y"))
     outcome = await handle(await world.writer(), group)
@@ -303,6 +331,98 @@ async def test_a_hook_that_refuses_one_message_lets_the_others_pass(world: World
     assert "no ticket" in str(outcome.failed[group[0].id])
     assert [one.order for one in events(outcome, OrderCompleted)] == [group[1].id]
     assert await world.log() == [f"Updated policies: {WEB}", "First"]
+
+
+PROTECTED = r"""
+printf 'error: GH006: Protected branch.\n\033[31mSay %s\033[0m to nobody.\n' "$(cat secret)" >&2
+exit 1"""
+
+
+@pytest.mark.parametrize("over", ["http", "ssh"])
+async def test_a_protected_branch_is_told_in_the_words_of_its_host_without_secrets(
+    world: World, over: str
+) -> None:
+    (world.repository.path / "secret").write_text(world.git.password)
+    world.hook("update", PROTECTED)
+    login = await world.writer("other")  # has read the password, which is known as a secret then
+    await login.fetch()
+    group = said(policies(WEB, locked_msg="x"))
+    outcome = await handle(await world.writer(over=over), group)
+
+    reason = str(outcome.failed[group[0].id])
+    assert "refuses the push to main: hook declined: error: GH006: Protected branch.: " in reason
+    assert "Say *** to nobody." in reason
+    assert world.git.password not in reason
+    assert reason.isprintable()
+    (rejected,) = events(await handle(await world.writer(over=over), said(found())), UpdateRejected)
+    assert "GH006: Protected branch." in rejected.reason
+    assert await world.log() == ["First"]
+
+
+@pytest.mark.parametrize("over", ["http", "ssh"])
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("[receive]\n\tmaxInputSize = 10\n", "pack exceeds maximum allowed size"),
+        ("[receive]\n\thideRefs = refs/heads/main\n", "is it hidden from who pushes?"),
+        ("[http]\n\treceivepack = false\n", "we may not write (403)"),
+    ],
+)
+async def test_what_a_host_never_takes_is_not_tried_for_ever(
+    world: World, over: str, setting: str, words: str
+) -> None:
+    if over == "ssh" and "http" in setting:  # there the host breaks off, with words of its own
+        door = next(world.root.parent.rglob("only-git"))
+        archived = '"git-receive-pack "*) echo "ERROR: it is archived" >&2; exit 1 ;;'
+        door.write_text(door.read_text().replace(" in\n", f" in\n  {archived}\n", 1))
+        words = "ERROR: it is archived"
+    world.settings(setting)
+    group = said(policies(WEB, locked_msg="x"))
+    outcome = await handle(await world.writer(over=over), group)
+
+    assert words in str(outcome.failed[group[0].id])
+    assert await world.log() == ["First"]
+
+
+async def test_what_the_host_refused_is_not_pushed_again_at_every_scan(world: World) -> None:
+    world.hook("update", "exit 1")
+    repo, refusals = await world.writer(), Refusals()
+    first = await handle(repo, said(found()), refusals)
+    world.git.requests.clear()
+    again = await handle(repo, said(found()), refusals)
+    assert events(again, UpdateRejected) == events(first, UpdateRejected)
+    assert not [one for one in world.git.requests if "receive-pack" in one.path]
+
+    world.hook("update", "exit 0")
+    assert events(await handle(repo, said(found("1.2.0")), refusals), UpdatePushed)
+    await world.copy.pull()
+    await world.copy.commit_and_push("Back", {"web.yaml": AUTOMATED})
+    assert events(await handle(repo, said(found()), refusals), UpdatePushed)
+
+
+HOSTILE = "x\x00\n\nFlux-Kind: release\nFlux-Order: y\r\x1b[31m\u2028\ud800 `$(id)` --amend <a@b>"
+
+
+@pytest.mark.parametrize("set_author", [True, False])
+async def test_words_from_outside_break_out_of_nothing(world: World, *, set_author: bool) -> None:
+    words = HOSTILE.replace("\ud800", "")
+    cause = Cause(user=HOSTILE, message=HOSTILE)
+    order = policies(WEB, locked="true", locked_user=words, locked_msg=words, cause=cause)
+    group = said(order)
+    repo = await world.writer(set_author=set_author)
+    (pushed,) = events(await handle(repo, group), UpdatePushed)
+
+    await world.log()
+    await world.copy.git("fetch", "--quiet", "origin", "refs/notes/flux:refs/notes/flux")
+    await world.copy.git("fsck", "--strict", "--no-dangling")
+    assert pushed.revision == await world.copy.head()
+    keys = await world.copy.git("log", "-1", "--format=%(trailers:key=Flux-Order,valueonly)")
+    assert keys.split() == [group[0].id]
+    note = json.loads(await world.copy.git("notes", "--ref=flux", "show", "HEAD"))
+    assert note["spec"]["cause"]["User"] == HOSTILE
+    assert (await repo.state(pushed.revision)).workloads[WEB].policies.locked_message == words
+    refs = (await world.copy.git("ls-remote", "origin")).split()[1::2]
+    assert sorted(refs) == ["HEAD", "refs/heads/main", "refs/notes/flux"]
 
 
 async def test_a_file_is_parsed_once_however_often_the_branch_moves(world: World) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from services.repo_writer import handlers
+from services.repo_writer.refusals import Refusals
 from shared.bus.port import Outcome
 from shared.contract import (
     Cause,
@@ -88,13 +89,17 @@ def ticked(
 
 
 async def handle(
-    repo: FakeRepo, group: Iterable[Envelope], registry: FakeRegistry | None = None
+    repo: FakeRepo,
+    group: Iterable[Envelope],
+    registry: FakeRegistry | None = None,
+    refusals: Refusals | None = None,
 ) -> Outcome:
     return await handlers.on_group(
         REPOSITORY,
         list(group),
         repos={REPOSITORY: repo},
         registry=registry or FakeRegistry(web=("1.1.0", "1.0.0"), pinned=("2.0.0", "1.0.0")),
+        refusals=refusals or Refusals(),
     )
 
 

@@ -61,7 +61,10 @@ POLICY = {WEB: {"add": {"locked": "true"}, "remove": {"automated": "true"}}}
             ticked({WEB: [("main", f"{HOST}/web:1.0.0", f"{HOST}/web:1.1.0")]}),
             "containers",
             CONTAINERS,
-            {WEB: SUCCESS},
+            {
+                WEB: SUCCESS,
+                PINNED: {"Status": "ignored", "Error": "not included", "PerContainer": None},
+            },
         ),
         (policies(WEB, "automated", locked="true"), "policy", POLICY, None),
     ],

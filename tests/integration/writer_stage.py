@@ -1,0 +1,86 @@
+"""repo-writer as a process of its own, on a real broker and a real git host."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.broker import Broker
+from sandbox.git_server import GitServer
+from sandbox.process import Child
+from sandbox.virtual_host import virtual_host
+from sandbox.working_copy import WorkingCopy
+from shared.bus import names, rabbit
+from shared.bus.client import Client
+from shared.bus.layout import topology
+from shared.bus.topology import declare
+from shared.contract import Envelope
+from shared.git.identity import repository_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriterStage:
+    """What a writer needs, and somebody's working copy of what it writes to."""
+
+    root: Path
+    amqp_url: str
+    copy: WorkingCopy
+    bus: Client
+    repository: str
+    password: str
+
+    @asynccontextmanager
+    async def writer(self, name: str = "writer", *, faults: str = "") -> AsyncIterator[Child]:
+        """Run a writer that meets *faults*; under another *name* it has a folder of its own."""
+        env = {
+            **os.environ,
+            "AMQP_URL": self.amqp_url,
+            "GIT_PASSWORD": self.password,
+            "FLUX_FAULTS": faults,
+            "FLUX__STATE_DIR": str(self.root / name),
+        }
+        argv = [sys.executable, "-m", "services.repo_writer", "--config", self.root / "flux.yaml"]
+        child = await Child.start(name, argv, log=self.root / f"{name}.log", env=env)
+        try:
+            yield child
+        finally:
+            await child.stop()
+
+    async def told(self, enough: Callable[[list[Envelope]], bool]) -> list[Envelope]:
+        """Return all that was said since the beginning, once it is *enough*."""
+        heard: list[Envelope] = []
+        async with asyncio.timeout(60), aclosing(self.bus.events(names.LOG)) as events:
+            async for _, envelope in events:
+                heard.append(envelope)
+                if enough(heard):
+                    return heard
+        raise AssertionError("a stream never ends by itself")
+
+
+@asynccontextmanager
+async def writer_stage(
+    broker: Broker, git: GitServer, root: Path, name: str
+) -> AsyncIterator[WriterStage]:
+    """Make a repository and a virtual host of its own for one test."""
+    repository = await git.create(f"{name}/apps")
+    copy = await WorkingCopy.clone(repository, root / "copy")
+    auth = {"username": git.username, "password": {"env": "GIT_PASSWORD"}}
+    sync = {"name": "apps", "git": {"url": repository.http_url, "branch": "main", "auth": auth}}
+    health = {"repo_writer": 0}
+    (root / "flux.yaml").write_text(json.dumps({"syncs": [sync], "health": health}))
+    async with virtual_host(broker, "writer") as url:
+        wanted = topology([("default", "apps")])
+        await declare(wanted, amqp_url=url, management_url=broker.management_url)
+        async with rabbit.connect(url, source="/test") as bus:
+            yield WriterStage(
+                root=root,
+                amqp_url=url,
+                copy=copy,
+                bus=bus,
+                repository=repository_id(repository.http_url, "main"),
+                password=git.password,
+            )
