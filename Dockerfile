@@ -23,6 +23,10 @@ RUN /venv/bin/python -m compileall -q shared services fluxctl
 
 FROM ${BASE}
 LABEL org.opencontainers.image.licenses="Apache-2.0"
+# What repo-writer signs commits with.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gnupg openssh-client \
+ && rm -rf /var/lib/apt/lists/*
 # The base comes without compiled files, and a read-only root keeps none: every start, and every
 # health check, would compile the standard library anew.
 RUN useradd --uid 65532 --create-home --home-dir /home/flux flux \

@@ -106,7 +106,10 @@ class Batch:
             return dict.fromkeys(wanted.edits, self._unwritable)
         failures: dict[Spot, str] = {}
         for part in parts(wanted, self._repo.style.commit):
-            failures |= (await self._commit(part, kind="auto", envelope=cause)).failures
+            try:
+                failures |= (await self._commit(part, kind="auto", envelope=cause)).failures
+            except PermanentError as error:
+                failures |= dict.fromkeys(part.edits, str(error))
         return failures
 
     async def _carry_out(self, envelope: Envelope, order: UpdateRequested) -> None:

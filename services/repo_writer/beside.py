@@ -12,6 +12,7 @@ import structlog
 
 from shared.config.model import Git
 from shared.git.mirror import Mirror
+from shared.git.objects import Sign
 from shared.git.remote import Pushed
 from shared.runtime.errors import FluxError, PermanentError
 
@@ -70,9 +71,10 @@ class Notes:
 class SyncTag:
     """The tags that say how far the clusters are."""
 
-    def __init__(self, mirror: Mirror, git: Git) -> None:
+    def __init__(self, mirror: Mirror, git: Git, sign: Sign | None) -> None:
         self._mirror = mirror
         self._who = (git.user, git.email)
+        self._sign = sign
         self._known: dict[str, str] = {}
         """Where each tag is, as far as we know: a sync is told every few minutes for ever."""
 
@@ -87,7 +89,9 @@ class SyncTag:
         ref = f"refs/tags/{name}"
         if await self._is_there(ref, revision, head):
             return
-        tag = await self._mirror.tag(name, revision, "Sync pointer", tagger=self._who)
+        tag = await self._mirror.tag(
+            revision, name, "Sync pointer", tagger=self._who, sign=self._sign
+        )
         pushed = await self._mirror.move({ref: tag})
         if ref in pushed.refused:
             raise PermanentError(f"the host does not move {ref}: {pushed.refused[ref]}")

@@ -11,6 +11,7 @@ from services.repo_writer.domain.reading import File, read
 from services.repo_writer.domain.state import State
 from services.repo_writer.domain.style import Person
 from services.repo_writer.settings import Place, Repository
+from services.repo_writer.signing import signer
 from shared.git.identity import host
 from shared.git.mirror import Mirror
 from shared.manifests.files import manifests
@@ -33,8 +34,9 @@ class GitRepo:
         self.readonly = repository.git.readonly
         self.style = repository.style
         self._mirror = mirror
+        self._sign = signer(repository.git.signing)
         self._notes = Notes(mirror, repository.git)
-        self._sync_tag = SyncTag(mirror, repository.git)
+        self._sync_tag = SyncTag(mirror, repository.git, self._sign)
         self._tags = repository.tags
         self._git = repository.git
         self._places = repository.places
@@ -73,7 +75,12 @@ class GitRepo:
         git = self._git
         by = (author.name, author.email or git.email) if author else None
         return await self._mirror.commit(
-            parent, files, message, committer=(git.user, git.email), author=by
+            parent,
+            files,
+            message,
+            committer=(git.user, git.email),
+            author=by,
+            sign=self._sign,
         )
 
     async def push(self, revision: str, *, expected: str, notes: Mapping[str, str]) -> bool:

@@ -121,6 +121,21 @@ class GitAuth(Model):
     """The SSH host keys that are trusted. Without it the keys of well-known hosts are."""
 
 
+class Signing(Model):
+    """With which key commits and the sync tag are signed; exactly one, without a passphrase."""
+
+    openpgp: SecretRef | None = None
+    """An armoured private key. Flux v1: --git-gpg-key-import and --git-signing-key."""
+    ssh: SecretRef | None = None
+    """A private key in the form of `ssh-keygen`."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.openpgp is None) == (self.ssh is None):
+            raise ValueError("give exactly one of openpgp and ssh")
+        return self
+
+
 class CommitMessages(Model):
     """
     Templates in Jinja2 that take the place of Flux v1's words, by kind of commit.
@@ -172,6 +187,7 @@ class Git(Model):
     """End each commit message with `[ci skip]`. Flux v1: --git-ci-skip."""
     ci_skip_message: str = ""
     """What to end each commit message with instead. Flux v1: --git-ci-skip-message."""
+    signing: Signing | None = None
     auth: GitAuth = GitAuth()
 
 

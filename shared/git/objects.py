@@ -7,7 +7,7 @@ unknown encodings must spoil nothing but themselves.
 
 import posixpath
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pygit2
@@ -16,6 +16,8 @@ from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag
 from shared.git.memo import NOTES
 from shared.runtime.errors import PermanentError
 
+Sign = Callable[[bytes], str]
+"""Returns the armoured signature of an object."""
 LINKS = 8
 """Links on the way to a file; more is a circle."""
 
@@ -94,6 +96,8 @@ def commit(
     changed: Mapping[str, bytes | None],
     message: str,
     makers: tuple[pygit2.Signature, pygit2.Signature],
+    *,
+    sign: Sign | None = None,
 ) -> str:
     """
     Return a new commit on *parent* in which the files *changed* differ; None removes one.
@@ -104,17 +108,28 @@ def commit(
     for path, data in changed.items():
         tree = _put(repository, tree, path.split("/"), data)
     tree = tree or repository.TreeBuilder().write()
-    return str(repository.create_commit(None, *makers, message, tree, [parent] if parent else []))
+    parents: list[pygit2.Oid | str] = [parent] if parent else []
+    if sign is None:
+        return str(repository.create_commit(None, *makers, message, tree, parents))
+    text = str(repository.create_commit_string(*makers, message, tree, parents))
+    return str(repository.create_commit_with_signature(text, sign(text.encode())))
 
 
 def tag(
-    repository: pygit2.Repository, name: str, revision: str, message: str, by: pygit2.Signature
+    repository: pygit2.Repository,
+    revision: str,
+    name: str,
+    message: str,
+    *,
+    by: pygit2.Signature,
+    sign: Sign | None = None,
 ) -> str:
     """Return a new annotated tag of *revision*; no ref of ours is made for it."""
     text = (
         f"object {revision}\ntype commit\ntag {name}\n"
         f"tagger {by.name} <{by.email}> {by.time} +0000\n\n{message}\n"
     )
+    text += sign(text.encode()) if sign else ""
     return str(repository.write(ObjectType.TAG, text.encode()))
 
 

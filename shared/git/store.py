@@ -14,6 +14,7 @@ import pygit2
 from shared.contract import Commit
 from shared.git import history, objects
 from shared.git.memo import memo
+from shared.git.objects import Sign
 from shared.git.serial import Serial
 from shared.runtime.errors import TemporaryError
 
@@ -87,6 +88,7 @@ class Store:
         *,
         committer: Person,
         author: Person | None = None,
+        sign: Sign | None = None,
     ) -> str:
         """
         Make a commit on *parent* in which *files* differ (None: is gone); see `push`.
@@ -95,13 +97,17 @@ class Store:
         """
         makers = (pygit2.Signature(*(author or committer)), pygit2.Signature(*committer))
         return await self._look(
-            lambda: objects.commit(self._repository, parent, files, message, makers)
+            lambda: objects.commit(self._repository, parent, files, message, makers, sign=sign)
         )
 
-    async def tag(self, name: str, revision: str, message: str, *, tagger: Person) -> str:
+    async def tag(
+        self, revision: str, name: str, message: str, *, tagger: Person, sign: Sign | None = None
+    ) -> str:
         """Make an annotated tag of *revision*; see `move`."""
-        who = pygit2.Signature(*tagger)
-        return await self._look(lambda: objects.tag(self._repository, name, revision, message, who))
+        by = pygit2.Signature(*tagger)
+        return await self._look(
+            lambda: objects.tag(self._repository, revision, name, message, by=by, sign=sign)
+        )
 
     async def peeled(self, identity: str) -> str:
         """Return the commit that a tag, or a tag of a tag, is of."""

@@ -1,6 +1,8 @@
 """repo_writer on a real git host: what lands, what is told again, and what spoils only itself."""
 
 import json
+import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from sandbox.errors import SandboxError
 from sandbox.git_server import GitServer, Repository, git_server
 from sandbox.progress import silent
 from sandbox.working_copy import WorkingCopy
@@ -28,6 +31,7 @@ from shared.contract import (
     UpdateRejected,
 )
 from shared.git import transport
+from shared.runtime.errors import TemporaryError
 from tests.unit.repo_writer.fakes import FakeRegistry
 from tests.unit.repo_writer.given import (
     AUTOMATED,
@@ -423,6 +427,72 @@ async def test_words_from_outside_break_out_of_nothing(world: World, *, set_auth
     assert (await repo.state(pushed.revision)).workloads[WEB].policies.locked_message == words
     refs = (await world.copy.git("ls-remote", "origin")).split()[1::2]
     assert sorted(refs) == ["HEAD", "refs/heads/main", "refs/notes/flux"]
+
+
+def run(*argv: object, data: str = "") -> str:
+    command = [str(one) for one in argv]
+    done = subprocess.run(command, input=data, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def ssh_key(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Make a key; return it, and the settings by which git verifies it."""
+    key = folder / "signing"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+    key.chmod(0o644)  # as Kubernetes mounts it for a group
+    allowed = folder / "allowed"
+    allowed.write_text(f"flux@localhost {key.with_suffix('.pub').read_text()}")
+    return key, {"gpg.format": "ssh", "gpg.ssh.allowedSignersFile": str(allowed)}
+
+
+def openpgp_key(folder: Path) -> tuple[Path, dict[str, str]]:
+    home = Path(tempfile.mkdtemp(prefix="gpg-"))
+    gpg = ("gpg", "--homedir", home, "--batch", "--quiet")
+    run(*gpg, "--passphrase", "", "--quick-generate-key", "Flux <flux@localhost>", "ed25519")
+    key = folder / "signing"
+    key.write_text(run(*gpg, "--armor", "--export-secret-keys"))
+    wrapper = folder / "verify"
+    wrapper.write_text(f'#!/bin/sh\nexec gpg --homedir {home} "$@"\n')
+    wrapper.chmod(0o755)
+    return key, {"gpg.program": str(wrapper)}
+
+
+@pytest.mark.parametrize("kind", ["ssh", "openpgp"])
+async def test_commits_and_the_tag_are_signed_as_git_verifies(world: World, kind: str) -> None:
+    key, settings = (ssh_key if kind == "ssh" else openpgp_key)(world.root)
+    signing = {kind: {"file": str(key)}}
+    repo = await world.writer(signing=signing, set_author=True)
+    lock = policies(WEB, note="x", cause=Cause(user="Änn <a@b>", message="grün"))
+    await handle(repo, said(lock))
+    await handle(repo, said(release(f"{HOST}/web:1.1.0", WEB)))
+    await world.log()
+    await handle(repo, said(completed(await world.copy.head())))
+
+    await tag(world)
+    verify = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    for what in ("verify-commit HEAD", "verify-commit HEAD^", "verify-tag flux-sync"):
+        await world.copy.git(*verify, *what.split())
+    with pytest.raises(SandboxError):
+        await world.copy.git(*verify, "verify-commit", "HEAD~2")
+    await world.copy.git("fsck", "--strict", "--no-dangling")
+
+
+@pytest.mark.parametrize("kind", ["ssh", "openpgp"])
+async def test_a_key_that_cannot_sign_is_waited_for_and_never_shown(
+    world: World, kind: str
+) -> None:
+    key = world.root / "signing"
+    repo = await world.writer(signing={kind: {"file": str(key)}})
+    with pytest.raises(TemporaryError, match=r"signing key: secret file .*No such file"):
+        await handle(repo, said(found()))
+    key.write_text("-----BEGIN A KEY-----\nhunter2hunter2\n")
+    with pytest.raises(TemporaryError, match=r"signing key: (gpg|ssh-keygen): ") as caught:
+        await handle(repo, said(found()))
+    assert "hunter2" not in str(caught.value)
+
+    key.unlink()
+    (ssh_key if kind == "ssh" else openpgp_key)(world.root)
+    assert events(await handle(repo, said(found())), UpdatePushed)
 
 
 async def test_a_file_is_parsed_once_however_often_the_branch_moves(world: World) -> None:
