@@ -1,9 +1,11 @@
 """What an API server says, read: answers to requests, and the events of a watch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import aiohttp
 
 from services.cluster_applier.domain.fields import Owned
 
@@ -111,3 +113,12 @@ def refusal(status: int, body: Any) -> Event:
 def late(seconds: float) -> Answer:
     """Return the answer that stands for none."""
     return Answer(status=504, body={"message": f"no answer within {seconds:g} s"})
+
+
+async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the lines of a watch; what the last one lacks is not told."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line

@@ -10,8 +10,10 @@ from services.cluster_applier.domain.plan import Plan, Wanted, plan
 from services.cluster_applier.domain.pruning import is_flux_own
 from services.cluster_applier.drifting import Drifting
 from services.cluster_applier.inventory_store import JUST_NOW
+from services.cluster_applier.kube import Kube
 from services.cluster_applier.look import Look
 from services.cluster_applier.placing import Placed
+from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
 from shared.bundle.format import Bundle
 
@@ -19,8 +21,12 @@ from shared.bundle.format import Bundle
 class Deploying:
     """Applies for one sync."""
 
-    def __init__(self, sync: str, target: Target, books: Books, drifting: Drifting) -> None:
-        self._sync = sync
+    def __init__(
+        self, settings: SyncSettings, kube: Kube, target: Target, books: Books, drifting: Drifting
+    ) -> None:
+        self._settings = settings
+        self._kube = kube
+        """As whom the sync is applied."""
         self._target = target
         self._books = books
         self._drifting = drifting
@@ -45,8 +51,8 @@ class Deploying:
 
         answered = self._drifting.answered
         return Applying(
-            self._sync,
-            self._target.kube.fenced(self._books.confirm),
+            self._settings.name,
+            self._kube.fenced(self._books.confirm),
             self._target.ledger,
             bundle,
             inventory.objects,
@@ -73,7 +79,8 @@ class Deploying:
         todo = await self._announced(look.placed, inventory, look.applying)
         look.unchanged = todo.unchanged
         at_once = self._target.settings.concurrency
-        await look.applying.apply(todo.apply, at_once, unchanged=look.placed.known)
+        ours = [one for one in look.placed.known if self._settings.allows(one.id)]
+        await look.applying.apply(todo.apply, at_once, unchanged=ours)
 
     async def _apply_late(self, look: Look, inventory: Inventory) -> None:
         """Apply objects of kinds that were defined a moment ago."""
@@ -112,6 +119,9 @@ class Deploying:
     def _reason_to_hold(self, one: Wanted) -> str:
         if one.id.kind == "ConfigMap" and is_flux_own(one.id, self._target.settings.namespace):
             return "Flux keeps an inventory under this name; rename it"
+        if not self._settings.allows(one.id):
+            listed = ", ".join(sorted(self._settings.namespaces))
+            return f"its namespace is not among those of the sync: {listed}"
         digest, reason = self._refused.get(str(one.id), ("", ""))
         same = digest == one.entry.digest and str(one.id) not in self._drifting.drifts.pending
         return reason if same else ""

@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 from prometheus_client import Counter
 
-from services.cluster_applier.answers import Answer, Event, decoded, event, late, refusal
+from services.cluster_applier.answers import Answer, Event, decoded, event, late, lines, refusal
 from services.cluster_applier.domain.ownership import MANAGER
 from services.cluster_applier.kubeconfig import Door, door
 from shared.config.model import Target
@@ -47,22 +47,28 @@ class Kube:
         way_in: Door,
         *,
         check: Check | None = None,
+        account: str = "",
         tally: _Tally | None = None,
     ) -> None:
         self.name = f"cluster {target.name}"
         self._target = target
         self._door = way_in
         self._check = check
+        self._account = account
         self._tally = tally or _Tally()
 
     @property
     def requests(self) -> int:
-        """How much was asked of it so far."""
+        """How much was asked of it so far, whoever we acted as."""
         return self._tally.requests
 
     def fenced(self, check: Check) -> "Kube":
         """Return the same server, of which nothing that writes is asked unless *check* returns."""
-        return Kube(self._target, self._door, check=check, tally=self._tally)
+        return Kube(self._target, self._door, check=check, account=self._account, tally=self._tally)
+
+    def acting_as(self, account: str) -> "Kube":
+        """Return the same server, asked as the service account `namespace/name`."""
+        return Kube(self._target, self._door, check=self._check, account=account, tally=self._tally)
 
     async def get(self, path: str, *, accept: str = "application/json", **params: str) -> Answer:
         """
@@ -119,15 +125,15 @@ class Kube:
 
     async def create(self, path: str, body: object) -> Answer:
         """Create an object in the collection *path*."""
-        data = json.dumps(body).encode()
-        params = {"fieldManager": MANAGER}
-        return self._certain(await self._call("POST", "create", path, body=data, params=params))
+        return await self._written("POST", "create", path, body)
 
     async def replace(self, path: str, body: object) -> Answer:
         """Replace an object; with a resourceVersion only if it still has that."""
-        data = json.dumps(body).encode()
-        params = {"fieldManager": MANAGER}
-        return self._certain(await self._call("PUT", "update", path, body=data, params=params))
+        return await self._written("PUT", "update", path, body)
+
+    async def _written(self, method: str, verb: str, path: str, body: object) -> Answer:
+        data, params = json.dumps(body).encode(), {"fieldManager": MANAGER}
+        return self._certain(await self._call(method, verb, path, body=data, params=params))
 
     async def delete(self, path: str, *, uid: str, version: str) -> Answer:
         """Delete an object if it is still the one with that uid, and nobody wrote to it since."""
@@ -151,7 +157,7 @@ class Kube:
         """
         seconds = float(params.get("timeoutSeconds", "300"))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds + 30)
-        headers = {"Accept": accept, **await self._door.authorization()}
+        headers = {"Accept": accept, **await self._door.authorization(self._account)}
         self._count("watch")
         begun = False
         try:
@@ -167,7 +173,7 @@ class Kube:
                     return
                 begun = True
                 yield Event(type="BEGUN", object={})
-                async for line in _lines(answer.content):
+                async for line in lines(answer.content):
                     yield event(line)
         except (aiohttp.ClientError, TimeoutError) as error:
             if not begun:
@@ -196,7 +202,7 @@ class Kube:
         headers = {
             "Content-Type": content_type,
             "Accept": accept,
-            **await self._door.authorization(),
+            **await self._door.authorization(self._account),
         }
         if self._check and method != "GET":
             await self._check()  # last of all: who was frozen finds out before it writes
@@ -243,14 +249,6 @@ async def kube(target: Target) -> AsyncIterator[Kube]:
     """Open the API server of *target*; nothing is asked of it yet."""
     async with door(target) as way_in:
         yield Kube(target, way_in)
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line
 
 
 def _said(error: Exception) -> str:

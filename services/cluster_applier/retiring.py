@@ -8,12 +8,14 @@ from services.cluster_applier.domain.fence import Verdict
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.plan import obsolete, reason_to_keep
 from services.cluster_applier.inventory_store import JUST_NOW
+from services.cluster_applier.kube import Kube
 from services.cluster_applier.look import Look
 from services.cluster_applier.prune import Pruning
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
 from shared.bus.port import Bus
 from shared.contract import Draft, SyncRequested
+from shared.manifests import ObjectId
 
 logger = structlog.get_logger(__name__)
 
@@ -21,8 +23,12 @@ logger = structlog.get_logger(__name__)
 class Retiring:
     """Prunes for one sync."""
 
-    def __init__(self, settings: SyncSettings, target: Target, books: Books, bus: Bus) -> None:
+    def __init__(
+        self, settings: SyncSettings, kube: Kube, target: Target, books: Books, bus: Bus
+    ) -> None:
         self._settings = settings
+        self._kube = kube
+        """As whom the sync is pruned."""
         self._target = target
         self._books = books
         self._bus = bus
@@ -34,7 +40,7 @@ class Retiring:
     def round(self) -> Pruning:
         """Return a round of deletions that begins now."""
         return Pruning(
-            self._target.kube.fenced(self._books.confirm),
+            self._kube.fenced(self._books.confirm),
             self._target.discovery,
             self._target.ledger,
             at_once=self._target.settings.concurrency,
@@ -49,7 +55,12 @@ class Retiring:
     async def retire(self, look: Look) -> None:
         """Delete what is declared no more; note why not, if not."""
         inventory = await self._books.known()
-        gone = obsolete(inventory, look.declared, look.header.skipped)
+        gone = [
+            (name, one)
+            for name, one in obsolete(inventory, look.declared, look.header.skipped)
+            # What left the namespaces of the sync is not its to delete any more.
+            if self._settings.allows(ObjectId.parse(name))
+        ]
         look.kept = self._reason_to_keep(look) if gone else ""
         if gone and not look.kept:
             look.kept = await self._prune(look, gone)

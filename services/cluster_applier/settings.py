@@ -5,6 +5,7 @@ from typing import Self
 
 from shared.config.model import Config, Target
 from shared.git.identity import repository_id
+from shared.manifests import ObjectId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,16 @@ class SyncSettings:
     prune_limit: float
     prune_dry_run: bool
     interval: float
+    namespaces: frozenset[str] = frozenset()
+    """Those that may be applied to; empty for all."""
+    service_account: str = ""
+    """`namespace/name` of whom to act as; empty for ourselves."""
+
+    def allows(self, named: ObjectId) -> bool:
+        """Tell whether an object may be applied; of Flux v1: cluster-scoped ones may."""
+        is_namespace = named.kind == "Namespace" and not named.group
+        namespace = named.name if is_namespace else named.namespace
+        return not self.namespaces or not namespace or namespace in self.namespaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +53,8 @@ class Settings:
                     prune_limit=sync.prune_limit,
                     prune_dry_run=sync.prune_dry_run,
                     interval=sync.sync_interval,
+                    namespaces=frozenset(sync.namespaces),
+                    service_account=sync.service_account,
                 )
                 for sync in config.syncs
             ),

@@ -41,8 +41,9 @@ class Sync:
         self._target = target
         self._declared = Declared(settings, bus, target.opener)
         self._books = Books(settings.name, target)
-        self._deploying = Deploying(settings.name, target, self._books, self.drifting)
-        self._retiring = Retiring(settings, target, self._books, bus)
+        self._kube = target.kube.acting_as(settings.service_account)
+        self._deploying = Deploying(settings, self._kube, target, self._books, self.drifting)
+        self._retiring = Retiring(settings, self._kube, target, self._books, bus)
         target.siblings.join(settings.name, self._declared.shelf)
 
     async def reconcile(self, asked: Asked) -> tuple[Message, ...]:

@@ -5,60 +5,21 @@ Names follow Flux v1's flags where it had one (`--git-path` is `git.paths`). Eve
 docstring says what it does and what it costs to change.
 """
 
-import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     model_validator,
 )
 
 from shared.config.consistency import PORTS, contradictions
 from shared.config.durations import Duration, Period
 from shared.config.secrets import SecretRef
-from shared.config.templates import compiled
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-"""A DNS label."""
-
-
-def _relative(path: str) -> str:
-    if path.startswith("/") or ".." in Path(path).parts:
-        raise ValueError(f"{path!r} must be relative and stay inside the repository")
-    return path.strip("/")
-
-
-RepoPath = Annotated[str, AfterValidator(_relative)]
-
-
-def _ref_name(name: str) -> str:
-    parts = name.split("/")
-    bad = any(part.startswith((".", "-")) or part.endswith((".", ".lock")) for part in parts)
-    if name and (bad or ".." in name or not all(re.fullmatch(r"[\w.-]+", p) for p in parts)):
-        raise ValueError(f"{name!r} is no name that git would take: letters, digits, ._-/")
-    return name
-
-
-RefName = Annotated[str, AfterValidator(_ref_name)]
-
-
-def _template(text: str) -> str:
-    compiled(text)
-    return text
-
-
-MessageTemplate = Annotated[str, AfterValidator(_template)]
-"""A template of a commit message; empty: the built-in one."""
-
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-"""0 picks a free one; the log says which."""
+from shared.config.values import MessageTemplate, Name, Port, RefName, RepoPath, ServiceAccount
 
 
 class Model(BaseModel):
@@ -210,6 +171,21 @@ class Sync(Model):
     """How often all is compared, even if nothing seems to have changed."""
     default_namespace: Name = "default"
     """For objects that name none."""
+    namespaces: tuple[Name, ...] = ()
+    """Only objects of these namespaces are applied, and cluster-scoped ones; of namespaces
+    themselves these. None: of all. Flux v1: --k8s-allow-namespace."""
+    service_account: ServiceAccount = ""
+    """`namespace/name`: applies and deletes as this account, so that the sync can do no more than
+    it may. Flux's own account must be allowed to impersonate it. Empty: as Flux itself."""
+
+
+class KubeconfigSecret(Model):
+    """A Secret that holds a kubeconfig."""
+
+    name: Name
+    namespace: Name = "flux-system"
+    key: str = Field(default="value", min_length=1)
+    """As Cluster API names it. The kubeconfig may name no files and run no programs."""
 
 
 class Seal(Model):
@@ -228,6 +204,9 @@ class Target(Model):
     kubeconfig: Path | None = None
     """None: the service account of the pod we run in; outside of a pod what kubectl would take."""
     context: str | None = None
+    kubeconfig_secret: KubeconfigSecret | None = None
+    """Where the cluster that *kubeconfig* leads to keeps the kubeconfig of this target; read at
+    start."""
     namespace: Name = "flux-system"
     """Where the inventories are kept; made if it is missing."""
     concurrency: int = Field(default=16, ge=1, le=256)

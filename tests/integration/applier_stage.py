@@ -124,16 +124,28 @@ class Stage:
                 await asyncio.sleep(0.01)
 
 
-@asynccontextmanager
-async def staged(place: Cluster, state: Path, **options: Any) -> AsyncIterator[Stage]:
-    """Yield a stage with a namespace of its own on *place*; *options* of its syncs."""
-    namespace = f"test-{uuid4().hex[:6]}"
-    common = {"git": {"url": "u"}, "sync_interval": "1h", **options}
-    syncs = [{"name": name, **common} for name in SYNCS]
-    target = {"kubeconfig": str(place.kubeconfig), "namespace": f"{namespace}-flux"}
-    config = Config.model_validate(
+def configured(kubeconfig: Path, state: Path, namespace: str, **first: Any) -> Config:
+    """Return a configuration of two syncs on one target."""
+    syncs = [{"name": name, "git": {"url": "u"}, "sync_interval": "1h"} for name in SYNCS]
+    syncs[0] |= {key: _filled(one, namespace) for key, one in first.items()}
+    target = {"kubeconfig": str(kubeconfig), "namespace": f"{namespace}-flux"}
+    return Config.model_validate(
         {"syncs": syncs, "targets": [{"name": "default", **target}], "state_dir": str(state)}
     )
+
+
+def _filled(value: Any, namespace: str) -> Any:
+    """Put the namespace in where `{}` stands for it."""
+    if isinstance(value, str):
+        return value.replace("{}", namespace)
+    return [_filled(one, namespace) for one in value] if isinstance(value, list) else value
+
+
+@asynccontextmanager
+async def staged(place: Cluster, state: Path, **first: Any) -> AsyncIterator[Stage]:
+    """Yield a stage with a namespace of its own on *place*; *first* are keys of the first sync."""
+    namespace = f"test-{uuid4().hex[:6]}"
+    config = configured(place.kubeconfig, state, namespace, **first)
     async with AsyncExitStack() as stack:
         broker = MemoryBroker([("default", name) for name in SYNCS])
         bus = await stack.enter_async_context(broker.connect("/test"))

@@ -15,6 +15,8 @@ def sentence(kind: str, status: int, reason: str, body: Any) -> str:
             f"{reason}; a field that was changed can't be: change it back, or delete the object"
             " by hand, and it is created anew"
         )
+    if status == 403 and "cannot impersonate" in reason:
+        return f"{reason}; allow Flux's own account the verb impersonate of serviceaccounts there"
     return reason
 
 
