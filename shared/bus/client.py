@@ -46,6 +46,8 @@ class Client:
         self._prefetch = prefetch
         self._workers: dict[str, PartitionWorker] = {}
         self._asked: dict[str, asyncio.Future[Reply]] = {}
+        self._hears = asyncio.Event()
+        """Set once replies can reach us."""
 
     async def publish(self, *drafts: Draft) -> None:
         """Publish, and return when all are confirmed."""
@@ -69,6 +71,7 @@ class Client:
         self._asked[envelope.correlationid] = answer
         try:
             async with asyncio.timeout(timeout):
+                await self._hears.wait()
                 await self._publisher.send(
                     packet(
                         envelope,
@@ -182,7 +185,8 @@ class Client:
         """Hand replies to those who asked, for ever."""
         binding = names.reply_binding(self._transport.address)
         entrance = Entrance(names.REPLIES, self._transport)
-        async with aclosing(self._transport.listen(names.REPLIES, binding)) as replies:
+        listening = self._transport.listen(names.REPLIES, binding, self._hears)
+        async with aclosing(listening) as replies:
             async for delivery in replies:
                 try:
                     envelope = entrance.admit(delivery)

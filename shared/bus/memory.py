@@ -254,10 +254,14 @@ class Memory:
             place.ready.extendleft(reversed(channel.held))
             place.active = others
 
-    async def listen(self, exchange: str, binding: str) -> AsyncGenerator[_Delivery, None]:
+    async def listen(
+        self, exchange: str, binding: str, bound: asyncio.Event | None = None
+    ) -> AsyncGenerator[_Delivery, None]:
         """Yield what comes from now on and fits *binding*."""
         place = exchange, binding, _Queue()
         self._broker.listeners.append(place)
+        if bound:
+            bound.set()
         try:
             async with _consuming(place[2], 1) as channel:
                 while True:

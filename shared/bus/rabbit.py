@@ -7,6 +7,7 @@ consuming have a connection each: under a memory alarm the broker blocks the one
 `rabbit_link` keeps a connection, `rabbit_out` publishes, `rabbit_channel` is what is delivered.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
@@ -101,7 +102,9 @@ class Rabbit:
             with suppress(*BROKEN):
                 await channel.close()
 
-    async def listen(self, exchange: str, binding: str) -> AsyncGenerator[Delivery, None]:
+    async def listen(
+        self, exchange: str, binding: str, bound: asyncio.Event | None = None
+    ) -> AsyncGenerator[Delivery, None]:
         """Yield what fits *binding*; its queue lives as long as the connection."""
         while True:
             try:
@@ -114,6 +117,8 @@ class Rabbit:
                 await queue.bind(exchange, binding)
                 await queue.consume(subscription.put, no_ack=True)
                 self._unread.pop(exchange, None)
+                if bound:
+                    bound.set()
                 while True:
                     for delivery in await subscription.take():
                         yield delivery

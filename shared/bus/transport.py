@@ -4,6 +4,7 @@ What the bus asks of a broker: publish with confirms, consume one queue at a tim
 Small on purpose, so that RabbitMQ and the twin in memory differ in nothing else.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -147,8 +148,14 @@ class Transport(Protocol):
             ChannelLostError: the queue is missing or the broker is away.
         """
 
-    def listen(self, exchange: str, binding: str) -> AsyncGenerator[Delivery, None]:
-        """Yield what is published to *exchange* from now on and fits; nothing is kept for us."""
+    def listen(
+        self, exchange: str, binding: str, bound: asyncio.Event | None = None
+    ) -> AsyncGenerator[Delivery, None]:
+        """
+        Yield what is published to *exchange* from now on and fits; nothing is kept for us.
+
+        *bound* is set as soon as that is so.
+        """
 
     def read(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
         """Yield the records of *stream*, for ever."""
