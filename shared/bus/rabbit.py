@@ -4,7 +4,8 @@ RabbitMQ behind the bus; nobody but the modules of this name imports aio_pika.
 Not aio_pika's robust connections: they reconnect at a fixed interval and cancel what runs. Here a
 lost connection ends the epoch of everything on it, and is opened again with jitter. Publishing and
 consuming have a connection each: under a memory alarm the broker blocks the one that publishes.
-`rabbit_link` keeps a connection, `rabbit_out` publishes, `rabbit_channel` is what is delivered.
+`rabbit_link` keeps a connection, `rabbit_out` publishes, `rabbit_channel` is what is delivered,
+`rabbit_wire` what is decoded.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from uuid import uuid4
 
 from aio_pika.abc import AbstractChannel
 
-from shared.bus import names, rabbit_channel
+from shared.bus import names, rabbit_channel, rabbit_wire
 from shared.bus.client import Client, client
 from shared.bus.grants import speaker
 from shared.bus.port import Pace
@@ -39,6 +40,7 @@ async def connect(
     pace: Pace | None = None,
 ) -> AsyncIterator[Client]:
     """Open the bus on the broker at *amqp_url*, as *source* (`/<service>/<replica>`)."""
+    rabbit_wire.tolerate()
     async with (
         Link.open(amqp_url, f"{source} out", tells=False) as out,
         Link.open(amqp_url, source, tells=True) as into,
