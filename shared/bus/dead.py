@@ -8,11 +8,17 @@ from typing import Self
 from shared.bus import names
 from shared.bus.transport import Delivery, Packet
 from shared.contract import Envelope
-from shared.contract.codec import MalformedError, encode
+from shared.contract.codec import Flaw, MalformedError, encode
 from shared.contract.envelope import uuid7
 
 LETTER = "flux-letter"
 """The header with the letter's own id."""
+
+START = 64_000
+"""Bytes that are kept of a body that is too large."""
+
+HEADERS_LIMIT = 32_000
+"""Bytes of headers that are kept: with ours they must fit into one frame."""
 
 TRACE_LIMIT = 8_000
 """Characters of a trace that a header keeps: enough for its end, which tells most."""
@@ -31,9 +37,16 @@ class DeadLetter:
     @classmethod
     def unreadable(cls, delivery: Delivery, error: MalformedError, *, queue: str) -> Self:
         """Return the dead letter of what could not be parsed."""
-        kept = {str(key): str(value)[:1000] for key, value in delivery.headers.items()}
         why = _why(str(error), queue=queue, tries=1, first=_now())
-        return cls(headers={**kept, **why}, body=delivery.body, key="unreadable", id=uuid7())
+        body = delivery.body
+        if (
+            error.flaw is Flaw.SIZE
+        ):  # no reader takes it ever, and a few of them would fill the queue
+            body = body[:START]
+            why = {**why, "flux-cut": f"the first {START} of {len(delivery.body)} bytes are kept"}
+        return cls(
+            headers={**_kept(delivery.headers), **why}, body=body, key="unreadable", id=uuid7()
+        )
 
     @classmethod
     def refused(
@@ -61,6 +74,19 @@ class DeadLetter:
             mandatory=True,
             patient=True,
         )
+
+
+def _kept(headers: Mapping[str, object]) -> Mapping[str, str]:
+    """Return what of somebody's headers fits into a frame beside ours, the contract's own first."""
+    room = HEADERS_LIMIT
+    kept: dict[str, str] = {}
+    for key in sorted(headers, key=lambda name: not name.startswith("cloudEvents:")):
+        value = str(headers[key])[:1000]
+        room -= len(key.encode()) + len(value.encode(errors="replace"))
+        if room < 0:
+            break
+        kept[key] = value
+    return kept
 
 
 def _why(reason: str, *, queue: str, tries: int, first: str) -> Mapping[str, str]:

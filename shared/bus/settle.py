@@ -11,7 +11,6 @@ import asyncio
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -84,12 +83,16 @@ class Settler:
         HANDLED.labels(self._service, "unreadable", "dead").inc()
 
     async def _without_stale(self, group: Sequence[Held]) -> Sequence[Held]:
-        """Drop questions that nobody waits for any more."""
-        now = datetime.now(UTC)
+        """
+        Drop questions that nobody waits for any more.
+
+        How long somebody waits is told by two times of one clock, theirs, and measured by ours:
+        the two may be hours apart. What waits in a queue the broker drops itself.
+        """
         fresh = []
         for held in group:
             deadline = held.envelope.deadline
-            if deadline is not None and deadline < now:
+            if deadline and _waited(held) > (deadline - held.envelope.time).total_seconds():
                 await self._done([held], "stale")
             else:
                 fresh.append(held)

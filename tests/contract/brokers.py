@@ -29,7 +29,17 @@ class BrokerUnderTest(Protocol):
         self, source: str, *, pace: Pace | None = None
     ) -> AbstractAsyncContextManager[Client]: ...
 
-    async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None: ...
+    async def inject(
+        self,
+        exchange: str,
+        key: str,
+        headers: Mapping[str, object],
+        body: bytes,
+        *,
+        content_type: str | None = None,
+        service: str | None = None,
+        is_named: bool = True,
+    ) -> None: ...
 
     async def wait_dead(self, count: int) -> list[dict]: ...
 
@@ -47,8 +57,27 @@ class Memory:
     ) -> AbstractAsyncContextManager[Client]:
         return self._broker.connect(source, pace=pace)
 
-    async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None:
-        self._broker.route(Packet(exchange=exchange, key=key, id="x", headers=headers, body=body))
+    async def inject(
+        self,
+        exchange: str,
+        key: str,
+        headers: Mapping[str, object],
+        body: bytes,
+        *,
+        content_type: str | None = None,
+        service: str | None = None,
+        is_named: bool = True,
+    ) -> None:
+        packet = Packet(
+            exchange=exchange,
+            key=key,
+            id="x",
+            headers=headers,
+            body=body,
+            user=(service or "test") if is_named else None,
+            content_type=content_type or "application/json",
+        )
+        self._broker.route(packet)
 
     async def wait_dead(self, count: int) -> list[dict]:
         dead = self._broker.queues[names.DEAD].ready
@@ -78,11 +107,25 @@ class Rabbit:
         url = self._urls.get(speaker(source), self._amqp_url)
         return rabbit.connect(url, source=source, pace=pace)
 
-    async def inject(self, exchange: str, key: str, headers: dict, body: bytes) -> None:
-        async with await aio_pika.connect(self._amqp_url) as connection:
+    async def inject(
+        self,
+        exchange: str,
+        key: str,
+        headers: Mapping[str, object],
+        body: bytes,
+        *,
+        content_type: str | None = None,
+        service: str | None = None,
+        is_named: bool = True,
+    ) -> None:
+        """Publish anything, by the user of *service* or the administrator, who is named or not."""
+        url = self._urls.get(service or "", self._amqp_url)
+        user = URL(url).user if is_named else None
+        message = aio_pika.Message(body, headers=headers, content_type=content_type, user_id=user)
+        async with await aio_pika.connect(url) as connection:
             channel = await connection.channel()
             place = await channel.get_exchange(exchange, ensure=False)
-            await place.publish(aio_pika.Message(body, headers=headers), key)
+            await place.publish(message, key)
 
     async def wait_dead(self, count: int) -> list[dict]:
         async with await aio_pika.connect(self._amqp_url) as connection:
