@@ -160,7 +160,7 @@ class Stage:
 
     async def settled(self) -> None:
         """Wait until the gateway has folded all that was said."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self._folded < len(self.broker.streams[LOG].packets):
                 await asyncio.sleep(0)
 
