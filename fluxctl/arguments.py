@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, Callable[[Client, Namespace], None]] = {
     "list-images": commands.list_images,
     "syncs": commands.syncs,
     "release": release.release,
+    "rollback": updates.rollback,
     "automate": updates.automate,
     "deautomate": updates.deautomate,
     "lock": updates.lock,
@@ -228,6 +229,12 @@ def _policy(parser: ArgumentParser) -> None:
     parser.add_argument("--tag", action="append", default=[], metavar="CONTAINER=PATTERN")
     for name in ("automate", "deautomate", "lock", "unlock"):
         parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--unhold", action="store_true", help="take back what was rolled back")
+
+
+def _rollback(parser: ArgumentParser) -> None:
+    _one(parser)
+    parser.add_argument("name", nargs="?", metavar="WORKLOAD", help="the same as -w")
 
 
 def _sync(parser: ArgumentParser) -> None:
@@ -251,4 +258,5 @@ _ADD = {
     "lock": _one,
     "unlock": _one,
     "policy": _policy,
+    "rollback": _rollback,
 }

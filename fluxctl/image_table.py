@@ -25,7 +25,7 @@ def rows(found: Iterable[Found], limit: int) -> list[Row]:
 def _container(name: str, container: Found, limit: int) -> list[Row]:
     current = str((container.get("Current") or {}).get("ID") or "")
     repository, tag = parts(current)
-    available = container.get("Available") or ()
+    available, held = container.get("Available") or (), container.get("Held") or {}
     why = "" if available else container.get("AvailableError") or "image data not available"
     shown: list[Row] = [(name, str(container.get("Name") or ""), repository, why)]
     met = False
@@ -40,7 +40,8 @@ def _container(name: str, container: Found, limit: int) -> list[Row]:
                 continue
             if number > limit:
                 shown.append(("", "", f": ({number - limit} image(s) omitted)", ""))
-        shown.append(("", "", f"{mark} {one}", moment(image.get("CreatedAt"))))
+        kept = f" (held: {held.get('Reason') or 'not again'})" if one == held.get("Tag") else ""
+        shown.append(("", "", f"{mark} {one}{kept}", moment(image.get("CreatedAt"))))
     if not met:
         shown.append(("", "", f"'-> {tag or '(untagged)'}", "?"))
     return shown

@@ -45,12 +45,22 @@ def policy(client: Client, args: Namespace) -> None:
         add["tag_all"] = names.pattern(args.tag_all)
     remove = ["automated"] if args.deautomate else []
     remove += _LOCKED if args.unlock else ()
+    remove += ["held"] if args.unhold else []
     for container, pattern in map(_tag, names.listed(args.tag)):
         if pattern == "*":
             remove.append(f"tag.{container}")
         else:
             add[f"tag.{container}"] = names.pattern(pattern)
     _change(client, args, add, remove)
+
+
+def rollback(client: Client, args: Namespace) -> None:
+    """Undo a workload's newest update, and keep it from that tag."""
+    if bool(args.workload) == bool(args.name):
+        raise CommandError("name one workload: fluxctl rollback <workload>")
+    workload = names.workload(args.workload or args.name, args.namespace)
+    job = give(client, args, "rollback", {"Workloads": [workload]})
+    show(waiting.job_or_told(client, job, args.timeout), args)
 
 
 def give(client: Client, args: Namespace, kind: str, spec: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ from shared.contract import (
     PlanQuestion,
     PolicySpec,
     PollRequested,
+    RollbackSpec,
     ScanRequested,
     SyncRequested,
     UpdateRequested,
@@ -234,13 +235,13 @@ class Handlers:
 
 
 def _named(spec: Spec) -> list[str]:
-    return list(spec.workloads if isinstance(spec, ImageSpec) else spec.changes)
+    return list(spec.workloads if isinstance(spec, ImageSpec | RollbackSpec) else spec.changes)
 
 
 def _only(spec: Spec, names: list[str]) -> Spec:
     """Return the part of *spec* that concerns *names*."""
     match spec:
-        case ImageSpec():
+        case ImageSpec() | RollbackSpec():
             return spec.model_copy(update={"workloads": tuple(names)})
         case ContainersSpec():
             return spec.model_copy(update={"changes": {n: spec.changes[n] for n in names}})

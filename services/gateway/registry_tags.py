@@ -18,6 +18,7 @@ from services.gateway.domain.services import current_images, names
 from services.gateway.domain.view import View
 from shared.contract import TagsListed, TagsQuestion
 from shared.manifests import Policies
+from shared.manifests.holds import holds
 
 DATED = 250
 """Tags of an image up to which creation times are asked for; beyond, those are shown that
@@ -93,6 +94,7 @@ def _shapes(
     for container, image in some:
         listed = tags.get(canonical(image) or "") or TagsListed(image=image)
         policy = policies.tag_policy(container)
-        shape = images.container(container, image, policy, listed.tags, listed.error)
+        hold = holds(policies).get(container)
+        shape = images.container(container, image, policy, listed.tags, listed.error, hold=hold)
         shapes.append(images.only(fields, shape))
     return shapes

@@ -6,7 +6,7 @@ a lock that came in the same breath is seen.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from services.repo_writer.domain import messages, trailers
 from services.repo_writer.domain.automated import DONE, plan_automated
@@ -16,18 +16,21 @@ from services.repo_writer.domain.parts import parts
 from services.repo_writer.domain.plan import Plan
 from services.repo_writer.domain.policies import plan_policies
 from services.repo_writer.domain.release import candidates, images_needed, plan_release
-from services.repo_writer.domain.state import Spot, State
+from services.repo_writer.domain.rollback import Past, lifted, plan_holds, plan_rollback
+from services.repo_writer.domain.state import Spot, State, Workload
 from services.repo_writer.domain.style import person
 from services.repo_writer.editing import edited
+from services.repo_writer.going_back import Held, held
 from services.repo_writer.ports import Registry, Repo
 from services.repo_writer.telling import Telling, Written
 from shared.contract import (
+    AnySpec,
     Cause,
     ContainersSpec,
     Envelope,
     ImagesFound,
-    ImageSpec,
     PolicySpec,
+    RollbackSpec,
     UpdateRequested,
 )
 from shared.runtime import faults
@@ -36,14 +39,14 @@ from shared.runtime.errors import PermanentError
 READ_ONLY = "cannot make a working clone of a read-only git repo"
 
 
-async def plan(
-    spec: ImageSpec | ContainersSpec | PolicySpec, state: State, registry: Registry
-) -> Plan:
+async def plan(spec: AnySpec, state: State, registry: Registry) -> Plan:
     """Return what *spec* changes, asking the registries where that is needed."""
     if isinstance(spec, PolicySpec):
         return plan_policies(spec, state)
     if isinstance(spec, ContainersSpec):
         return plan_containers(spec, state)
+    if isinstance(spec, RollbackSpec):
+        raise PermanentError("a rollback is carried out or not; it has no dry run")
     # In threads: of all workloads and all their tags, that is a second for 10,000 of them.
     found = await asyncio.to_thread(candidates, spec, state)
     needed = await asyncio.to_thread(images_needed, spec, found)
@@ -95,10 +98,28 @@ class Batch:
         for one, reason in verdicts.left_out:
             if reason != DONE:
                 self.telling.rejected(one, reason, causes[id(one)])
-        failures = await self._write_found(verdicts.plan, found[0][0])
+        stays = await held(verdicts.spots, states, await self._past(), self._repo)
+        if stays:
+            gone = {id(kept.one) for kept in stays}
+            await self._hold(stays, found[0][0])
+            for kept in stays:
+                self.telling.rejected(kept.one, kept.why, causes[id(kept.one)])
+            left = (one for one, _ in verdicts.spots if id(one) not in gone)
+            verdicts = plan_automated(left, states)
+        wanted = lifted(verdicts.plan, _by_spot(states.values()))
+        failures = await self._write_found(wanted, found[0][0])
         for one, spot in verdicts.spots:
             if spot in failures:
                 self.telling.rejected(one, f"unwritable: {failures[spot]}", causes[id(one)])
+
+    async def _hold(self, stays: Iterable[Held], cause: Envelope) -> None:
+        """Write down what is held, where that does not stand there yet."""
+        new = [(one.workload, one.one.container, one.hold) for one in stays if not one.known]
+        if new and not self._unwritable:
+            await self._commit(plan_holds(new), kind="policy", envelope=cause)
+
+    async def _past(self) -> Past:
+        return [(one.revision, one.told) for one in await self.telling.past()]
 
     async def _write_found(self, wanted: Plan, cause: Envelope) -> dict[Spot, str]:
         """Commit *wanted*; return by spot why it could not be written."""
@@ -116,7 +137,7 @@ class Batch:
         if self._unwritable:
             raise PermanentError(self._unwritable)
         state = await self._repo.state(self.tip, order.syncs)
-        wanted = await plan(order.spec, state, self._registry)
+        wanted = await self._planned(order, state)
         is_policy = isinstance(order.spec, PolicySpec)
         if not wanted.edits and not is_policy:
             raise PermanentError("no changes made in repo")
@@ -128,6 +149,14 @@ class Batch:
             told = "; ".join(f"{name}: {reason}" for name, reason in _failures(done).items())
             raise PermanentError(f"no changes made in repo{told and f': {told}'}")
         self.telling.completed(envelope, revision, done.result)
+
+    async def _planned(self, order: UpdateRequested, state: State) -> Plan:
+        """Return what an order changes; it ends holds, since a person wants what it says."""
+        if isinstance(order.spec, RollbackSpec):
+            return plan_rollback(order.spec, order.cause, state, await self._past())
+        wanted = await plan(order.spec, state, self._registry)
+        is_policy = isinstance(order.spec, PolicySpec)
+        return wanted if is_policy else lifted(wanted, _by_spot([state]))
 
     async def _commit(
         self,
@@ -160,6 +189,10 @@ class Batch:
         one = Written(revision=self.tip, parent=parent, message=message, told=told)
         self.telling.pushed(one, cause=envelope, who=cause)
         return wanted
+
+
+def _by_spot(states: Iterable[State]) -> Mapping[Spot, Workload]:
+    return {one.spot: one for state in states for one in state.workloads.values()}
 
 
 def _failures(done: Plan) -> dict[str, str]:

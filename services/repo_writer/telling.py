@@ -5,6 +5,7 @@ The commits themselves say what they were for (see `domain.trailers`), so a proc
 between push and publish loses nothing.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, uuid5
@@ -47,11 +48,9 @@ class Telling:
     async def past(self) -> Sequence[Written]:
         """Return our own commits that the head has, the newest first."""
         if self._past is None:
-            self._past = [
-                Written(revision=revision, parent=parent, message=message, told=told)
-                for revision, parent, message in await self._repo.written(self._head)
-                if (told := trailers.read(message)) is not None
-            ]
+            written = await self._repo.written(self._head)
+            # In a thread: hundreds of commits may tell of hundreds of workloads each.
+            self._past = await asyncio.to_thread(_read, written)
         return self._past
 
     async def again(self, done: Sequence[ImagesFound], cause: Envelope) -> None:
@@ -104,3 +103,11 @@ class Telling:
             reason=reason,
         )
         self.events.append(Draft(message=message, cause=cause))
+
+
+def _read(written: Sequence[tuple[str, str, str]]) -> list[Written]:
+    return [
+        Written(revision=revision, parent=parent, message=message, told=told)
+        for revision, parent, message in written
+        if (told := trailers.read(message)) is not None
+    ]

@@ -63,6 +63,7 @@ from shared.contract.orders import (
 )
 from shared.contract.presence import ReplicaPresent
 from shared.contract.updates import (
+    AnySpec,
     Cause,
     Change,
     ContainersSpec,
@@ -71,6 +72,7 @@ from shared.contract.updates import (
     PlanQuestion,
     PolicyChange,
     PolicySpec,
+    RollbackSpec,
     UpdatePushed,
     UpdateRejected,
     UpdateRequested,
@@ -80,6 +82,7 @@ from shared.contract.updates import (
 __all__ = [
     "PARTITIONS",
     "Announcement",
+    "AnySpec",
     "Cause",
     "Change",
     "Command",
@@ -115,6 +118,7 @@ __all__ = [
     "ReplicaPresent",
     "Reply",
     "RevisionObserved",
+    "RollbackSpec",
     "Rollout",
     "ScanCompleted",
     "ScanFailed",

@@ -63,7 +63,16 @@ class PolicySpec(_Value):
     changes: Mapping[str, PolicyChange]
 
 
-Spec = Annotated[ImageSpec | ContainersSpec | PolicySpec, Field(discriminator="kind")]
+class RollbackSpec(_Value):
+    """Undoing the newest update of workloads, and keeping them from its tags."""
+
+    kind: Literal["rollback"] = "rollback"
+    workloads: tuple[str, ...]
+    """Workload ids."""
+
+
+AnySpec = ImageSpec | ContainersSpec | PolicySpec | RollbackSpec
+Spec = Annotated[AnySpec, Field(discriminator="kind")]
 
 
 class UpdateRequested(Order):
@@ -150,7 +159,8 @@ class UpdateRejected(Event):
     container: str
     chosen: str
     reason: str
-    """superseded | locked | not-automated | policy-changed | not-found | unwritable: <why>"""
+    """superseded | locked | not-automated | policy-changed | not-found | held: <why> |
+    unwritable: <why>"""
 
     @property
     def subject(self) -> str:

@@ -337,6 +337,21 @@ async def test_a_hook_that_refuses_one_message_lets_the_others_pass(world: World
     assert await world.log() == [f"Updated policies: {WEB}", "First"]
 
 
+async def test_a_git_revert_is_held_by_whatever_process_comes_next(world: World) -> None:
+    await handle(await world.writer(), said(found()))
+    await world.log()
+    await world.copy.git("revert", "--no-edit", "HEAD")
+    await world.copy.push()
+    outcome = await handle(await world.writer("another"), said(found()))
+
+    (rejected,) = events(outcome, UpdateRejected)
+    assert rejected.reason.startswith("held: 1.1.0 written in ")
+    assert (await world.log())[0] == f"Hold {WEB}"
+    text = world.copy.read("web.yaml")
+    assert "    fluxcd.io/held: 'main: 1.1.0 (written in " in text or 'held: "main: 1.1.0' in text
+    assert "web:1.0.0" in text
+
+
 PROTECTED = r"""
 printf 'error: GH006: Protected branch.\n\033[31mSay %s\033[0m to nobody.\n' "$(cat secret)" >&2
 exit 1"""

@@ -9,6 +9,7 @@ from services.gateway.domain.errors import unprocessable
 from shared.contract import Tag
 from shared.images import ImageRef, InvalidReferenceError, TagPolicy, Version
 from shared.images.policy import Kind
+from shared.manifests.holds import Hold
 
 FIELDS = (
     "Name",
@@ -20,6 +21,7 @@ FIELDS = (
     "NewAvailableImagesCount",
     "FilteredImagesCount",
     "NewFilteredImagesCount",
+    "Held",
 )
 
 _OLDEST = datetime.min.replace(tzinfo=UTC)
@@ -27,7 +29,13 @@ _NONE: Mapping[str, Any] = {"ID": "", "Labels": {}}
 
 
 def container(
-    name: str, image: str, policy: TagPolicy, tags: Sequence[Tag], error: str | None
+    name: str,
+    image: str,
+    policy: TagPolicy,
+    tags: Sequence[Tag],
+    error: str | None,
+    *,
+    hold: Hold | None = None,
 ) -> dict[str, Any]:
     """Return a container with all known tags of its image, in the order of its policy."""
     try:
@@ -57,6 +65,7 @@ def container(
         "AvailableImagesCount": len(newest_first),
         "NewAvailableImagesCount": place,
         "FilteredImagesCount": len(filtered),
+        "Held": {"Tag": hold.tag, "Reason": hold.reason} if hold else None,
         "NewFilteredImagesCount": sum(1 for tag in filtered if places[tag.name] < place),
     }
     always = ("Current", "LatestFiltered")

@@ -6,7 +6,16 @@ from typing import Any
 
 from services.gateway.domain.errors import bad_request
 from services.gateway.domain.fields import Fields
-from shared.contract import Cause, Change, ContainersSpec, ImageSpec, PolicyChange, PolicySpec
+from shared.contract import (
+    AnySpec,
+    Cause,
+    Change,
+    ContainersSpec,
+    ImageSpec,
+    PolicyChange,
+    PolicySpec,
+    RollbackSpec,
+)
 from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests import WorkloadId
 
@@ -14,7 +23,7 @@ ALL = "<all>"
 ALL_LATEST = "<all latest>"
 KINDS = ("plan", "execute")
 
-Spec = ImageSpec | ContainersSpec | PolicySpec
+Spec = AnySpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +154,11 @@ def _policy(spec: Fields) -> PolicySpec:
     return PolicySpec(changes=changes)
 
 
+def _rollback(spec: Fields) -> RollbackSpec:
+    """Read our own addition to Flux v1's types."""
+    return RollbackSpec(workloads=tuple(map(_workload, spec.items("Workloads"))))
+
+
 def _policies(change: Fields, which: str) -> Mapping[str, str]:
     """Take a map of values, or Flux v1's older list of names."""
     found = change.value(which)
@@ -166,4 +180,5 @@ _SPECS: Mapping[str, Callable[[Fields], Spec]] = {
     "containers": _containers,
     "policy": _policy,
     "auto": _auto,
+    "rollback": _rollback,
 }

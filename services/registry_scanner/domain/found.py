@@ -27,7 +27,7 @@ def found(tags: Sequence[Candidate], uses: Iterable[Use]) -> list[ImagesFound]:
         if asked not in choices:
             choices[asked] = choose(tags, *asked)
         choice = choices[asked]
-        if choice.chosen is None:
+        if choice.chosen is None or choice.chosen.tag == use.held:
             continue
         updates.append(
             ImagesFound(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shared.contract import StateDeclared, Workload
 from shared.images import ImageRef, InvalidReferenceError, TagPolicy
 from shared.manifests import Policies
+from shared.manifests.holds import holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class Use:
     current: ImageRef
     policy: TagPolicy
     policy_digest: str
+    held: str = ""
+    """A tag that somebody went back from, and that is not proposed again."""
 
 
 class Wanted:
@@ -59,7 +62,7 @@ def _uses(state: StateDeclared, workload: Workload) -> list[Use]:
     policies = Policies(values=workload.policies)
     if not policies.automated or policies.locked or policies.ignored:
         return []
-    uses = []
+    uses, held = [], holds(policies)
     for container in workload.containers:
         try:
             current = ImageRef.parse(container.image)
@@ -74,6 +77,7 @@ def _uses(state: StateDeclared, workload: Workload) -> list[Use]:
                 current=current,
                 policy=policies.tag_policy(container.name),
                 policy_digest=workload.policy_digest,
+                held=held[container.name].tag if container.name in held else "",
             )
         )
     return uses

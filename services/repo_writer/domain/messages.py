@@ -10,7 +10,15 @@ from typing import Any
 from services.repo_writer.domain.plan import Plan
 from services.repo_writer.domain.style import Style
 from shared.config.templates import rendered
-from shared.contract import Cause, ContainersSpec, ImageSpec, PolicyChange, PolicySpec
+from shared.contract import (
+    AnySpec,
+    Cause,
+    ContainersSpec,
+    ImageSpec,
+    PolicyChange,
+    PolicySpec,
+    RollbackSpec,
+)
 
 _POLICY_WORDS = {"automated": ("Automated", "Deautomated"), "locked": ("Locked", "Unlocked")}
 _ORDER = ("Automated", "Deautomated", "Locked", "Unlocked", "Updated policies")
@@ -22,10 +30,11 @@ def worded(
     style: Style,
     *,
     cause: Cause,
-    spec: ImageSpec | ContainersSpec | PolicySpec | None,
+    spec: AnySpec | None,
 ) -> str:
     """Return the words of the commit that *plan* becomes."""
-    text = ordered(spec, cause, plan) if spec else automated(plan)
+    built_in = _held(plan) if plan.held and not spec else automated(plan)
+    text = ordered(spec, cause, plan) if spec else built_in
     if template := style.templates.get(kind):
         text = rendered(template, _values(plan, kind, cause, text)).strip() or text
     return f"{text.rstrip()}\n\n{style.ci_skip}"
@@ -58,7 +67,7 @@ def automated(plan: Plan) -> str:
     return f"Auto-release multiple ({len(images)}) images\n\n{lines}"
 
 
-def ordered(spec: ImageSpec | ContainersSpec | PolicySpec, cause: Cause, plan: Plan) -> str:
+def ordered(spec: AnySpec, cause: Cause, plan: Plan) -> str:
     """Return the message of a person's order; it names the locks that were overridden."""
     text = _ordered(spec, cause, plan)
     return (
@@ -68,12 +77,32 @@ def ordered(spec: ImageSpec | ContainersSpec | PolicySpec, cause: Cause, plan: P
     )
 
 
-def _ordered(spec: ImageSpec | ContainersSpec | PolicySpec, cause: Cause, plan: Plan) -> str:
+def _ordered(spec: AnySpec, cause: Cause, plan: Plan) -> str:
     if isinstance(spec, PolicySpec):
         return _policies(spec.changes, cause)
     if cause.message.strip():
         return cause.message
+    if isinstance(spec, RollbackSpec):
+        return _rolled_back(plan)
     return _containers(plan) if isinstance(spec, ContainersSpec) else _release(spec)
+
+
+def _held(plan: Plan) -> str:
+    lines = [
+        f"{name}: {container} is not set to {tag} again, which was reverted"
+        for name, some in sorted(plan.held.items())
+        for container, tag in some
+    ]
+    return "\n".join([f"Hold {', '.join(sorted(plan.held))}", "", *lines])
+
+
+def _rolled_back(plan: Plan) -> str:
+    changes = [
+        f"{name}: {one.container}: {one.current} -> {one.target}"
+        for name, result in sorted(plan.result.items())
+        for one in result.changes
+    ]
+    return "\n".join([f"Roll back {', '.join(sorted(plan.held))}", "", *changes])
 
 
 def _release(spec: ImageSpec) -> str:

@@ -10,19 +10,22 @@ from typing import Any
 
 from services.repo_writer.domain.plan import Plan
 from shared.contract import (
+    AnySpec,
     Cause,
     Change,
     ContainersSpec,
     ImageSpec,
     PolicySpec,
+    RollbackSpec,
     UpdateRequested,
 )
+from shared.manifests.holds import HELD
 
 
 def note(job: str, plan: Plan, order: UpdateRequested | None) -> str:
     """Return the note of the commit that *plan* became, as JSON in one line of ASCII."""
     cause = order.cause if order else Cause()
-    kind, spec = _spec(order.spec) if order else ("auto", _automated(plan))
+    kind, spec = _spec(order.spec, plan) if order else _own(plan)
     told = {
         "jobID": job,
         "spec": {
@@ -35,7 +38,7 @@ def note(job: str, plan: Plan, order: UpdateRequested | None) -> str:
     return json.dumps(told) + "\n"
 
 
-def _spec(spec: ImageSpec | ContainersSpec | PolicySpec) -> tuple[str, Mapping[str, Any]]:
+def _spec(spec: AnySpec, plan: Plan) -> tuple[str, Mapping[str, Any]]:
     match spec:
         case ImageSpec():
             return spec.kind, {
@@ -57,6 +60,16 @@ def _spec(spec: ImageSpec | ContainersSpec | PolicySpec) -> tuple[str, Mapping[s
                 name: {"add": dict(one.add), "remove": dict.fromkeys(one.remove, "true")}
                 for name, one in spec.changes.items()
             }
+        case RollbackSpec():  # Flux v1 knows none; this is what it means
+            changes = {name: one.changes for name, one in plan.result.items() if one.changes}
+            return _spec(ContainersSpec(changes=changes), plan)
+
+
+def _own(plan: Plan) -> tuple[str, Mapping[str, Any]]:
+    """Return what nobody ordered: an update, or the hold of one."""
+    if not plan.held:
+        return "auto", _automated(plan)
+    return "policy", {name: {"add": {HELD: "true"}, "remove": {}} for name in sorted(plan.held)}
 
 
 def _automated(plan: Plan) -> Mapping[str, Any]:

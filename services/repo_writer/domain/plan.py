@@ -24,8 +24,14 @@ class Plan:
     """What becomes of each spot, where a workload may have several: one in each sync."""
     forced: tuple[str, ...] = ()
     """Locked workloads that are changed all the same."""
+    held: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """By workload: containers, each with the tag that it is kept from."""
     failures: Mapping[Spot, str] = field(default_factory=dict)
     """Why edits could not be made."""
+
+    def with_edits(self, edits: Edits) -> Self:
+        """Return the plan with other edits."""
+        return replace(self, edits=edits)
 
     def without(self, failures: Mapping[Spot, str]) -> Self:
         """Return the plan in which some edits failed, for the reasons given."""
@@ -39,7 +45,8 @@ class Plan:
                 update |= {"status": "failed"}
             result[name] = result[name].model_copy(update=update)
         forced = tuple(name for name in self.forced if name in written)
-        return replace(self, edits=left, result=result, forced=forced, failures=failures)
+        held = {name: some for name, some in self.held.items() if name in written}
+        return replace(self, edits=left, result=result, forced=forced, held=held, failures=failures)
 
     def _changes(self, workload: str, spots: Iterable[Spot]) -> tuple[Change, ...]:
         found = (self.changes.get(spot, ()) for spot in spots if spot.workload == workload)

@@ -8,18 +8,19 @@ the message, and what stands above it, a person's own words among them, is never
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from services.repo_writer.domain.plan import Plan
 from shared.contract import Cause, Change, WorkloadResult
 
-_KIND, _ORDER, _USER, _UPDATE, _POLICY = (
+_KIND, _ORDER, _USER, _UPDATE, _POLICY, _HOLD = (
     "Flux-Kind",
     "Flux-Order",
     "Flux-User",
     "Flux-Update",
     "Flux-Policy",
+    "Flux-Hold",
 )
 _TRAILER = re.compile(r"(Flux-[A-Z][a-z]+): (.*)")
 _CHANGE = re.compile(r"(?P<workload>\S+) (?P<container>\S+) (?P<current>\S+) -> (?P<target>\S+)")
@@ -38,6 +39,8 @@ class Told:
     """The id of the person's order; empty for an automated update."""
     user: str
     result: Mapping[str, WorkloadResult]
+    held: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """By workload: containers, each with the tag that it was kept from by this commit."""
 
 
 def write(
@@ -46,13 +49,17 @@ def write(
     """Return *message* with the trailers that tell *plan*."""
     user = _clean(" ".join(cause.user.split())) if cause else ""
     lines = [f"{_KIND}: {kind}"]
-    lines += [f"{_ORDER}: {quote(order, _UNQUOTED, errors='replace')}"] if order else []
+    lines += [f"{_ORDER}: {_quoted(order)}"] if order else []
     lines += [f"{_USER}: {user}"] if user else []
     for name, one in sorted(plan.result.items()):
         if one.status != "success":
             continue
         lines += [f"{_UPDATE}: {name} {_change(change)}" for change in one.changes]
         lines += [] if one.changes else [f"{_POLICY}: {name}"]
+        lines += [
+            f"{_HOLD}: {name} {_quoted(container)} {_quoted(tag)}"
+            for container, tag in plan.held.get(name, ())
+        ]
     return "\n".join([_clean(message).strip(), "", *lines, ""])
 
 
@@ -70,6 +77,11 @@ def read(message: str) -> Told | None:
             workload, *rest = map(unquote, parts.groups())
             change = dict(zip(("container", "current", "target"), rest, strict=True))
             changes[workload] = (*changes.get(workload, ()), Change.model_validate(change))
+    held: dict[str, tuple[tuple[str, str], ...]] = {}
+    for name, value in found:
+        if name == _HOLD and len(parts_of := value.split(" ")) == 3:
+            workload, container, tag = map(unquote, parts_of)
+            held[workload] = (*held.get(workload, ()), (container, tag))
     return Told(
         kind=fields[_KIND],
         order=unquote(fields.get(_ORDER, "")),
@@ -77,6 +89,7 @@ def read(message: str) -> Told | None:
         result={
             name: WorkloadResult(status="success", changes=some) for name, some in changes.items()
         },
+        held=held,
     )
 
 
@@ -86,8 +99,8 @@ def _clean(text: str) -> str:
 
 def _change(change: Change) -> str:
     # A container of a HelmRelease is called as its key is, and an image may be any text.
-    container, current, target = (
-        quote(text, _UNQUOTED, errors="replace")
-        for text in (change.container, change.current, change.target)
-    )
-    return f"{container} {current} -> {target}"
+    return f"{_quoted(change.container)} {_quoted(change.current)} -> {_quoted(change.target)}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, _UNQUOTED, errors="replace")

@@ -335,6 +335,21 @@ async def test_each_command_changes_its_own_policies(
     assert gateway.sent[0]["spec"] == {CART_ID: change}
 
 
+@pytest.mark.parametrize("how", [("deployment/cart",), ("-w", "deployment/cart")])
+async def test_a_rollback_names_one_workload(gateway: Gateway, how: tuple[str, ...]) -> None:
+    gateway.answers |= {UPDATE: "1", JOBS: succeeded(result={})}
+    printed = await gateway.run("rollback", "-n", "shop", *how)
+    assert printed.code == 0
+    (sent,) = gateway.sent
+    assert (sent["type"], sent["spec"]) == ("rollback", {"Workloads": [CART_ID]})
+
+
+async def test_a_hold_is_ended_by_policy(gateway: Gateway) -> None:
+    gateway.answers |= {UPDATE: "1", JOBS: succeeded(result={})}
+    await gateway.run("policy", "-n", "shop", "-w", "deployment/cart", "--unhold")
+    assert gateway.sent[0]["spec"] == {CART_ID: {"add": {}, "remove": {"held": "true"}}}
+
+
 READY = {
     "remote": {"url": "ssh://git@git.example.com/shop.git", "branch": "main", "path": ""},
     "status": "ready",
@@ -468,6 +483,7 @@ async def test_what_the_gateway_refuses_is_told_as_the_original_tells_it(
         (("release", "--all", "--update-all-images", "-f"), "--force has no effect when used"),
         (("release", "--all", "-i", "a:1", "--interactive"), "--interactive needs a terminal"),
         (("lock",), "-w, --workload is required"),
+        (("rollback",), "name one workload: fluxctl rollback <workload>"),
         (("lock", "-w", "web"), "parsing web: invalid service ID"),
         (("policy", "--lock", "--unlock", "-w", "a/b"), "lock and unlock both specified"),
         (

@@ -168,3 +168,12 @@ def test_nothing_chosen_is_aborted(answers: tuple[str, ...]) -> None:
         chosen(*answers)
     with pytest.raises(CommandError, match="No changes found"):
         menu.choose({"a:b/c": {"Status": "ignored"}}, 2, ask=str, show=print)
+
+
+def test_a_tag_that_is_held_says_why() -> None:
+    held = {"Tag": "1.4.0", "Reason": "rolled back by Ann"}
+    assert shown(images("1.4.0", "1.3.1", current=f"{CART}:1.3.1", Held=held)) == [
+        CART,
+        "|   1.4.0 (held: rolled back by Ann)",
+        "'-> 1.3.1",
+    ]

@@ -9,6 +9,7 @@ from shared.contract import (
     DependencyDown,
     OrderAccepted,
     OrderRejected,
+    RollbackSpec,
     SyncCompleted,
     SyncRequested,
     UpdatePushed,
@@ -149,6 +150,15 @@ async def test_policies_may_be_a_map_or_the_older_list(stage: Stage) -> None:
     (order,) = [one for one in stage.heard if isinstance(one, UpdateRequested)]
     change = order.spec.changes[CART]
     assert (change.add, change.remove) == ({"locked": "true"}, ("tag.cart",))
+
+
+async def test_a_rollback_becomes_an_order(stage: Stage) -> None:
+    body = {"type": "rollback", "cause": {"User": "Ann"}, "spec": {"Workloads": [CART]}}
+    _, job = await stage.post("v9/update-manifests", body)
+
+    assert (await stage.finished(job))["StatusString"] == "succeeded"
+    (order,) = [one for one in stage.heard if isinstance(one, UpdateRequested)]
+    assert order.spec == RollbackSpec(workloads=(CART,))
 
 
 async def test_a_sync_tells_the_head_and_asks_every_sync(stage: Stage) -> None:

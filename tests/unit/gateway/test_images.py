@@ -8,6 +8,7 @@ import pytest
 from services.gateway.domain import images
 from shared.contract import Envelope, Message, Tag, TagsListed, TagsQuestion
 from shared.images import TagPolicy
+from shared.manifests.holds import Hold
 from tests.unit.gateway.stage import CART, IMAGE, PAST, StateDeclared, a_stage, workload
 
 
@@ -155,3 +156,10 @@ async def test_an_image_without_a_tag_is_told_as_it_is_written(image: str) -> No
     async with a_stage(past=(state.model_copy(update={"workloads": (bare,)}),)) as stage:
         _, found = await stage.get("v10/images", service=CART)
         assert found[0]["Containers"][0]["Current"]["ID"] == image
+
+
+def test_a_held_tag_is_told_with_its_reason() -> None:
+    policy, hold = TagPolicy.parse("semver:*"), Hold(tag="1.6.0", reason="reverted")
+    found = images.container("cart", f"{IMAGE}:1.5.0", policy, tags(v1_6_0=1), None, hold=hold)
+    assert found["Held"] == {"Tag": "1.6.0", "Reason": "reverted"}
+    assert "Held" not in shape("semver:*", "1.5.0", tags(v1_6_0=1))

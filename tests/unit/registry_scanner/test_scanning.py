@@ -116,6 +116,13 @@ async def test_a_newer_tag_is_found_in_the_spelling_of_git_for_one_request() -> 
     assert (completed.requests, completed.found) == (1, 1)
 
 
+async def test_a_held_tag_is_not_proposed_and_a_newer_one_is() -> None:
+    held = declared(image=f"{IMAGE}:1.0.0", automated="true", held="main: 1.1.0 (reverted)")
+    for tags, proposed in ((("1.1.0",), []), (("1.1.0", "1.2.0"), [f"{IMAGE}:1.2.0"])):
+        _, told = await scan(FakeRegistries("1.0.0", *tags), wanted(held))
+        assert [one.chosen for one in told if isinstance(one, ImagesFound)] == proposed
+
+
 async def test_creation_times_are_asked_only_of_tags_that_a_policy_orders_by() -> None:
     glob = declared(image=f"{IMAGE}:main-1", automated="true", tag_main="glob:main-*")
     registries = FakeRegistries("main-1", "main-2", "feature-3")

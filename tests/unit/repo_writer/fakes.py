@@ -53,7 +53,10 @@ class FakeRepo:
         )
 
     async def text(self, revision: str, file: str) -> bytes:
-        return self.commits[revision][1][file]
+        files = self.commits[revision][1]
+        if file not in files:
+            raise PermanentError(f"there is no {file!r} at {revision}")
+        return files[file]
 
     async def commit(
         self, parent: str, files: Files, message: str, *, author: Person | None = None
