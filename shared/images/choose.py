@@ -7,11 +7,10 @@ exception is a declared tag that its own policy does not match: then one of the 
 edited by a person, and the newest matching tag is what they ask for.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
 from shared.images.policy import TagPolicy
@@ -92,11 +91,14 @@ def choose(
     """
     tags = {one.tag: one for one in candidates}
     reasons = {tag: _first_look(one, policy, current) for tag, one in tags.items()}
-    matching = [tags[tag] for tag, reason in reasons.items() if reason is None]
     created = _created(tags.get(current.tag or "")) or current_created
-    verdict = partial(_verdict, policy=policy, current=current, created=created)
-    reasons |= {one.tag: verdict(one) for one in matching}
-    newer = [one for one in matching if reasons[one.tag] is Reason.NOT_NEWEST]
+    verdict = _comparison(policy, current, created)
+    newer = []
+    for tag, reason in reasons.items():
+        if reason is None:
+            reasons[tag] = verdict(tags[tag])
+            if reasons[tag] is Reason.NOT_NEWEST:
+                newer.append(tags[tag])
     best = _newest_first(newer, policy)[0] if newer else None
     if best:
         reasons[best.tag] = Reason.CHOSEN
@@ -135,20 +137,21 @@ def _mismatch(tag: str, policy: TagPolicy) -> Reason:
     return Reason.NO_MATCH
 
 
-def _verdict(
-    one: Candidate, *, policy: TagPolicy, current: ImageRef, created: datetime | None
-) -> Reason:
-    """Compare a matching tag with the declared one; NOT_NEWEST if it is newer."""
+def _comparison(
+    policy: TagPolicy, current: ImageRef, created: datetime | None
+) -> Callable[[Candidate], Reason]:
+    """Return what compares a matching tag with the declared one: NOT_NEWEST if it is newer."""
     if current.pinned:
-        return Reason.PINNED
+        return lambda _: Reason.PINNED
     if current.tag is None:
-        return Reason.UNTAGGED if policy.needs_created else Reason.NOT_NEWEST
+        reason = Reason.UNTAGGED if policy.needs_created else Reason.NOT_NEWEST
+        return lambda _: reason
     if not policy.matches(current.tag):
-        return Reason.NOT_NEWEST
+        return lambda _: Reason.NOT_NEWEST
     if policy.needs_created:
-        return _by_age(_created(one), created)
-    newer = _version_key(one.tag) > _version_key(current.tag)
-    return Reason.NOT_NEWEST if newer else Reason.OLDER
+        return lambda one: _by_age(_created(one), created)
+    declared = _version_key(current.tag)
+    return lambda one: Reason.NOT_NEWEST if _version_key(one.tag) > declared else Reason.OLDER
 
 
 def _by_age(age: datetime | None, declared: datetime | None) -> Reason:

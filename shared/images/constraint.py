@@ -58,10 +58,13 @@ class Constraint:
 
     def admits(self, version: Version) -> bool:
         """Whether some alternative admits *version*."""
-        return any(
-            all(comparator.admits(version) for comparator in comparators)
-            for comparators in self.alternatives
-        )
+        for comparators in self.alternatives:  # not any(all(...)): it is asked for each tag
+            for comparator in comparators:
+                if not comparator.admits(version):
+                    break
+            else:
+                return True
+        return False
 
 
 def _equal(version: Version, to: Comparator) -> bool:

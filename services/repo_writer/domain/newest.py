@@ -111,14 +111,14 @@ def _latest(
     A person may ask for more: a tag where there was none, or where the registry has the declared
     one no more, so that nothing can be said of its age.
     """
+    choice = choose(tags, policy, current)
+    if choice.chosen is not None:
+        return choice.chosen.tag
     best = next(
         (one for one in ranked(tags, policy) if one.created or not policy.needs_created), None
     )
     if best is None:
         return NOT_USED
-    choice = choose(tags, policy, current)
-    if choice.chosen is not None:
-        return choice.chosen.tag
     gone = all(one.tag != current.tag for one in tags)
     if gone and choice.reasons[best.tag] in {Reason.UNTAGGED, Reason.CURRENT_UNKNOWN}:
         return best.tag
