@@ -105,8 +105,7 @@ def commit(
     *makers* are its author and its committer.
     """
     tree: pygit2.Oid | None = _tree(repository, parent).id if parent else None
-    for path, data in changed.items():
-        tree = _put(repository, tree, path.split("/"), data)
+    tree = _put(repository, tree, changed) if changed else tree
     tree = tree or repository.TreeBuilder().write()
     parents: list[pygit2.Oid | str] = [parent] if parent else []
     if sign is None:
@@ -174,19 +173,24 @@ def _followed(entry: pygit2.Object, path: str, root: pygit2.Tree) -> Iterator[tu
 
 
 def _put(
-    repository: pygit2.Repository, tree: pygit2.Oid | None, path: Sequence[str], data: bytes | None
+    repository: pygit2.Repository, tree: pygit2.Oid | None, changed: Mapping[str, bytes | None]
 ) -> pygit2.Oid | None:
-    """Return *tree* with a file changed: only the trees along its path are written."""
-    name, *rest = path
+    """Return *tree* with files changed: each tree on the way to them is written once."""
     old = repository[tree].peel(pygit2.Tree) if tree else None
     builder = repository.TreeBuilder(old) if old is not None else repository.TreeBuilder()
-    entry = old[name] if old is not None and name in old else None
-    if rest:
-        below = entry.id if isinstance(entry, pygit2.Tree) else None
-        _set(builder, name, _put(repository, below, rest, data), FileMode.TREE)
-    else:
+    below: dict[str, dict[str, bytes | None]] = {}
+    for path, data in changed.items():
+        name, slash, rest = path.partition("/")
+        if slash:
+            below.setdefault(name, {})[rest] = data
+            continue
+        entry = old[name] if old is not None and name in old else None
         mode = entry.filemode if isinstance(entry, pygit2.Blob) else FileMode.BLOB
         _set(builder, name, None if data is None else repository.create_blob(data), mode)
+    for name, some in below.items():
+        entry = old[name] if old is not None and name in old else None
+        inner = entry.id if isinstance(entry, pygit2.Tree) else None
+        _set(builder, name, _put(repository, inner, some), FileMode.TREE)
     return builder.write() if len(builder) else None
 
 
