@@ -96,6 +96,9 @@ class Deploying:
         """Return what is to be applied; it is watched, and in the inventory before."""
         self._target.watches.ensure(placed.resources | self._target.scalers)
         todo = self._todo(placed, inventory, applying)
+        if not self._target.lease.held:  # then we watch nothing: somebody may want it left alone
+            names = {str(one.id) for one in todo.apply} & inventory.objects.keys()
+            await self._target.watches.look_at(names - self._drifting.drifts.pending.keys())
         await self._books.announce(todo)
         return todo
 

@@ -5,7 +5,8 @@ Drift, and what failed for a while. One mechanism applies, and serially: so it i
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -45,6 +46,15 @@ class Drifting:
         """Note that an object differs; `run` asks for it to be put back."""
         if self.drifts.see(name, drift) and not self.at_once(name):
             self._signalled.set()
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Ask for nothing within the block: what is seen in it is put back by who looks."""
+        self.at_once = lambda _: True
+        try:
+            yield
+        finally:
+            self.at_once = lambda _: False
 
     def answered(self, name: str, metadata: Mapping[str, Any], late: Drift | None) -> None:
         """Note what applying an object put right, and what came after it."""

@@ -10,6 +10,7 @@ import structlog
 
 from services.cluster_applier.domain.inventory import Inventory, NewerFormatError, decoded
 from services.cluster_applier.kube import METADATA, Kube
+from services.cluster_applier.namespace import create_in
 from shared.runtime import faults
 from shared.runtime.errors import PermanentError, TemporaryError
 
@@ -24,6 +25,7 @@ CONFIRMED = 2.0
 JUST_NOW = 0.25
 """... and where much depends on it, as at the begin of a stage."""
 _MARK = "app.kubernetes.io/managed-by"
+SELECTOR = f"{_MARK}=flux"
 _PREFIX = "flux-inventory-"
 
 
@@ -43,8 +45,8 @@ class InventoryStore:
     def __init__(self, kube: Kube, namespace: str, identity: str) -> None:
         self.identity = identity
         """Of this process; inventories that it writes are claimed by it."""
+        self.namespace = namespace
         self._kube = kube
-        self._namespace = namespace
         self._known: dict[str, _Known] = {}
         self._listed: dict[str, Inventory] | None = None
         self._listed_at = float("-inf")
@@ -56,8 +58,7 @@ class InventoryStore:
         async with self._one_at_a_time:
             if self._listed is not None:
                 return []
-            selector = f"{_MARK}=flux"
-            answer = await self._kube.get(self._collection(), labelSelector=selector)
+            answer = await self._kube.get(self.collection, labelSelector=SELECTOR)
             self._listed, self._listed_at = {}, _now()
             if answer.ok:  # where it may not be listed, each is read by itself
                 for item in answer.body.get("items") or ():
@@ -112,10 +113,7 @@ class InventoryStore:
         body = self._object(sync, data, known.version if known else "")
         await faults.reach("inventory.before")
         if known is None or not known.version:
-            answer = await self._kube.create(self._collection(), body)
-            if answer.status == 404:
-                await self._make_namespace()
-                answer = await self._kube.create(self._collection(), body)
+            answer = await create_in(self._kube, self.namespace, self.collection, body)
         else:
             answer = await self._kube.replace(self._path(sync), body)
         if answer.status in {404, 409}:
@@ -126,6 +124,17 @@ class InventoryStore:
         self._known[sync] = _Known(
             version=str(answer.metadata.get("resourceVersion", "")), at=_now()
         )
+
+    async def others(self, item: Any) -> Inventory | None:
+        """Return the inventory of a ConfigMap that another process wrote, if it can be read."""
+        data = item.get("data") or {}
+        if data.get("claim") == self.identity:
+            return None
+        try:
+            return await asyncio.to_thread(decoded, data)
+        except ValueError as error:
+            logger.debug("inventory of others not read", reason=str(error))
+            return None
 
     async def _take(self, item: Any) -> None:
         name = str(item["metadata"]["name"])
@@ -142,7 +151,7 @@ class InventoryStore:
                 return found
             lost = f"it is that of {found.sync}"
         except NewerFormatError as error:
-            where = f"ConfigMap {self._namespace}/{_PREFIX}{sync}"
+            where = f"ConfigMap {self.namespace}/{_PREFIX}{sync}"
             raise PermanentError(
                 f"the inventory of {sync} was written by a newer Flux: {error}; run that one, or"
                 f" delete the {where} to begin anew"
@@ -153,29 +162,23 @@ class InventoryStore:
         logger.error("inventory unreadable, begun anew", sync=sync, reason=lost)
         return Inventory(sync=sync, lost=f"the inventory was begun anew: {lost}")
 
-    async def _make_namespace(self) -> None:
-        namespace = {"metadata": {"name": self._namespace}}
-        answer = await self._kube.create("/api/v1/namespaces", namespace)
-        if not answer.ok and answer.status != 409:
-            raise PermanentError(
-                f"the namespace {self._namespace} for inventories can't be made: {answer.reason}"
-            )
-
     def _object(self, sync: str, data: Mapping[str, str], version: str) -> Any:
         metadata: dict[str, Any] = {
             "name": f"{_PREFIX}{sync}",
-            "namespace": self._namespace,
+            "namespace": self.namespace,
             "labels": {_MARK: "flux"},
         }
         if version:
             metadata["resourceVersion"] = version
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
 
-    def _collection(self) -> str:
-        return f"/api/v1/namespaces/{self._namespace}/configmaps"
+    @property
+    def collection(self) -> str:
+        """The path of the inventories."""
+        return f"/api/v1/namespaces/{self.namespace}/configmaps"
 
     def _path(self, sync: str) -> str:
-        return f"{self._collection()}/{_PREFIX}{sync}"
+        return f"{self.collection}/{_PREFIX}{sync}"
 
 
 def _check_size(inventory: Inventory, data: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Tells how workloads do, when it changes; many changes of a moment are one."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from services.cluster_applier.domain.ledger import Ledger
@@ -20,10 +20,12 @@ AGAIN = 3600.0
 class Live:
     """The workloads of one target as they are now."""
 
-    def __init__(self, target: str, ledger: Ledger, bus: Bus) -> None:
+    def __init__(self, target: str, ledger: Ledger, bus: Bus, held: Callable[[], bool]) -> None:
         self._target = target
         self._ledger = ledger
         self._bus = bus
+        self._held = held
+        """Whether it is for us to tell."""
         self._now: dict[str, WorkloadChanged] = {}
         """By object id; whose it is, is looked up when it is told."""
         self._told: dict[str, WorkloadChanged] = {}
@@ -32,6 +34,8 @@ class Live:
 
     def see(self, named: ObjectId, value: Mapping[str, Any] | None) -> None:
         """Take in a workload as a watch shows it."""
+        if not self._held():
+            return
         name = str(named.workload)
         if value is None:
             now = WorkloadChanged(sync="", target=self._target, id=name, status="gone")
@@ -61,6 +65,8 @@ class Live:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tell what changes until *stop*."""
+        for known in (self._now, self._told, self._new):
+            known.clear()
         stopping = asyncio.create_task(stop.wait(), name="stop")
         telling = asyncio.create_task(self._tell_always(), name="tell workloads")
         try:
@@ -87,6 +93,8 @@ class Live:
 
     async def _tell(self) -> None:
         looked, self._new = self._new, set()
+        if not self._held():
+            return
         now = {name: self._owned(name) for name in looked if name in self._now}
         news = {name: one for name, one in now.items() if self._told.get(name) != one}
         try:

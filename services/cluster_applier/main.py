@@ -10,7 +10,7 @@ from services.cluster_applier import handlers
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.settings import Settings
 from services.cluster_applier.sync import Sync
-from services.cluster_applier.target import target
+from services.cluster_applier.target import Target, target
 from shared.bus.port import Bus, Worker
 from shared.config.model import Config
 from shared.contract import Draft, SyncRequested
@@ -34,19 +34,19 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
             yield Draft(message=SyncRequested(sync=sync.name)), sync.interval
 
     async with AsyncExitStack() as stack:
-        targets = {
-            one.name: await stack.enter_async_context(target(one, bus, identity, drift=drift))
-            for one in settings.targets
-        }
+        targets: dict[str, Target] = {}
+        workers: dict[str, Worker] = {}
+        for each in settings.targets:
+            opening = target(each, bus, identity, drift=drift)
+            targets[each.name], more = await stack.enter_async_context(opening)
+            workers |= more
         for one in settings.syncs:
             syncs[one.name] = Sync(one, targets[one.target], bus)
         on_group = partial(handlers.on_group, syncs=syncs)
-        workers: dict[str, Worker] = {
+        workers |= {
             "consume": bus.worker("cluster-applier", on_group),
             "tick": ticker(bus, due),
         }
-        workers |= {f"watch {name}": one.watches.run for name, one in targets.items()}
-        workers |= {f"live {name}": one.live.run for name, one in targets.items()}
         workers |= {f"drift {name}": one.drifting.run for name, one in syncs.items()}
         yield workers
 

@@ -32,6 +32,10 @@ OBJECTS = Counter("flux_cluster_applier_objects_total", "Objects by what was don
 SECONDS = Histogram("flux_cluster_applier_sync_seconds", "Time to make a sync true")
 
 
+AT_ONCE = 5.0
+"""Many syncs that begin together share one look that is so fresh, in seconds."""
+
+
 class Sync:
     """Implements `ports.Syncing` for one sync."""
 
@@ -79,13 +83,23 @@ class Sync:
         )
 
     async def _prepare(self, asked: Asked, *, is_new: bool) -> None:
-        """Begin anew where a person or a new revision decides; compare all where it is time."""
+        """
+        Begin anew where a person or a new revision decides; compare all where it is time.
+
+        What is *first* looked at may have been worked on by a process that could not say so.
+        """
+        is_first = self._settings.name not in self._target.here
+        self._target.here.add(self._settings.name)
         if asked.person or is_new:
             self.drifting.drifts.forgive()
         if asked.person:
             self._deploying.forgive()
-        if asked.tick:
-            await self._target.watches.compare(at_most=0.0 if asked.person else FRESH)
+        with self.drifting.quiet():
+            if asked.tick or is_first:
+                fresh = 0.0 if asked.person else AT_ONCE if is_first else FRESH
+                await self._target.watches.compare(at_most=fresh)
+            # Who watches told it; that is seen with our own eyes before anything is done.
+            await self._target.watches.look_at(asked.drifted - self.drifting.drifts.pending.keys())
 
     def _end(self, look: Look) -> None:
         """Note what is not to be put back, and what is to be tried again soon."""

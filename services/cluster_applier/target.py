@@ -1,21 +1,28 @@
 """One cluster with everything that is kept of it: kinds, inventories, ledger, watches."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
+from services.cluster_applier import placing
 from services.cluster_applier.discovery import Discovery, Resource
+from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.scaling import KINDS as SCALERS
 from services.cluster_applier.domain.status import KINDS
+from services.cluster_applier.elsewhere import Elsewhere
+from services.cluster_applier.following import Following
 from services.cluster_applier.inventory_store import InventoryStore
 from services.cluster_applier.kube import Kube, kube
+from services.cluster_applier.lease import Lease, Work
 from services.cluster_applier.live import Live
 from services.cluster_applier.siblings import Siblings
 from services.cluster_applier.watch import OnDrift, Watches
 from shared.bundle.sealing import Opener
-from shared.bus.port import Bus
+from shared.bus.port import Bus, Worker
 from shared.config.model import Target as Settings
 
 _GROUPS = {"CronJob": "batch"}
@@ -37,9 +44,12 @@ class Target:
     discovery: Discovery
     inventories: InventoryStore
     ledger: Ledger
+    lease: Lease
     watches: Watches
     live: Live
     siblings: Siblings
+    here: set[str]
+    """The syncs that this process works on, as far as it knows."""
     opener: Opener | None
 
     @property
@@ -58,28 +68,69 @@ class Target:
         self.live.owned(found.objects)
         return found
 
+    async def take_in(self, inventory: Inventory, *, now: bool) -> None:
+        """Take in what another process wrote of its sync; *now*: that it did so this moment."""
+        if inventory.sync not in self.siblings or (inventory.sync in self.here and not now):
+            return
+        was_ours = inventory.sync in self.here
+        self.here.discard(inventory.sync)
+        self.ledger.claim(inventory)
+        self.live.owned(inventory.objects)
+        kinds = await placing.resources(inventory.objects, self.discovery)
+        self.watches.ensure(kinds)
+        if was_ours and kinds:  # what we wrote last, the other one does not know
+            await self.watches.compare(at_most=0.0, only={one.key for one in kinds})
+
 
 @asynccontextmanager
 async def target(
     settings: Settings, bus: Bus, identity: str, *, drift: OnDrift
-) -> AsyncIterator[Target]:
-    """Open a cluster; workloads are watched from the start, other kinds once they are applied."""
-    ledger = Ledger()
-    live = Live(settings.name, ledger, bus)
+) -> AsyncIterator[tuple[Target, Mapping[str, Worker]]]:
+    """
+    Open a cluster; yield it with the workers of what belongs to the whole of it.
+
+    Workloads are watched from the start, other kinds once they are applied. *drift* is told what
+    differs of the syncs that this process works on.
+    """
+    ledger, here = Ledger(), set[str]()
+
+    def differs(sync: str, name: str, what: Drift) -> None:
+        if sync in here:
+            drift(sync, name, what)
+        elif lease.held:
+            elsewhere.see(sync, name, what)
+
     async with kube(settings) as api:
-        watches = Watches(api, ledger, bus, drift=drift, workload=live.see)
+        live = Live(settings.name, ledger, bus, held=lambda: lease.held)
+        watches = Watches(api, ledger, bus, drift=differs, workload=live.see)
         watches.ensure({_workload(kind) for kind in KINDS} | {_SCALERS})
-        yield Target(
+        name = f"flux-cluster-applier-{settings.name}"
+        lease = Lease(
+            api, watches.reach, namespace=settings.namespace, name=name, identity=identity
+        )
+        elsewhere = Elsewhere(ledger, bus)
+        found = Target(
             settings=settings,
             kube=api,
             discovery=Discovery(api),
             inventories=InventoryStore(api, settings.namespace, identity),
             ledger=ledger,
+            lease=lease,
             watches=watches,
             live=live,
             siblings=Siblings(),
+            here=here,
             opener=Opener(settings.seal.private_key.read()) if settings.seal else None,
         )
+        following = Following(api, found.inventories, watches.reach, found.take_in)
+        parts = (live.run, elsewhere.run, following.run, watches.run)
+        yield found, {f"overlook {settings.name}": partial(lease.run, work=partial(_all, parts))}
+
+
+async def _all(workers: Sequence[Work], stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker(stop))
 
 
 def _workload(kind: str) -> Resource:

@@ -19,7 +19,7 @@ from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.ledger import Ledger, Seen
 from services.cluster_applier.domain.scaling import KINDS as SCALERS
 from services.cluster_applier.domain.status import KINDS
-from services.cluster_applier.kube import Kube
+from services.cluster_applier.kube import METADATA, Kube
 from services.cluster_applier.reach import Reach
 from services.cluster_applier.reading import (
     NotServedError,
@@ -40,6 +40,10 @@ LONGEST = 30.0
 """Seconds between two tries of a watch that fails, first and at most."""
 LASTED = 5.0
 """Seconds after which a watch counts as one that works."""
+MANY = 8
+"""From more objects on their kinds are listed."""
+SHARED = 5.0
+"""Several who look within so many seconds share a look at the autoscalers."""
 FRESH = 120.0
 """A tick does not look at a kind again that was looked at so many seconds ago."""
 
@@ -62,7 +66,8 @@ class Watches:
         self._kinds: dict[tuple[str, str], Resource] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._new = asyncio.Event()
-        self._reach = Reach(bus)
+        self.reach = Reach(bus)
+        """Of all that is done for the whole target."""
         self._refused: set[tuple[str, str]] = set()
         """Kinds that can't be read though the cluster is there: they are told already."""
         self._looked: dict[tuple[str, str], float] = {}
@@ -76,17 +81,31 @@ class Watches:
                 self._kinds[resource.key] = resource
                 self._new.set()
 
-    async def compare(self, *, at_most: float = FRESH) -> None:
+    async def compare(
+        self, *, at_most: float = FRESH, only: Collection[tuple[str, str]] = ()
+    ) -> None:
         """Look at every kind that was not looked at for *at_most* seconds; a list a kind."""
         asked = asyncio.get_running_loop().time() - at_most
-        kinds = [one for one in self._kinds.values() if one.key not in self._refused]
+        wanted = [one for one in self._kinds.values() if not only or one.key in only]
+        kinds = [one for one in wanted if one.key not in self._refused]
         if kinds:
             await each(
                 kinds, lambda one: self._look(one, asked), at_once=len(kinds), name="compare"
             )
 
+    async def look_at(self, names: Collection[str]) -> None:
+        """Look at these objects of ours now; where they are many, at all of their kinds."""
+        found = {name: ObjectId.parse(name) for name in names}
+        if found:
+            await self.compare(at_most=SHARED, only=SCALERS)
+        if len(found) > MANY:
+            await self.compare(at_most=0.0, only={(one.group, one.kind) for one in found.values()})
+        elif found:
+            await each(found.values(), self._look_at, at_once=len(found), name="look at")
+
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop*."""
+        self._tasks.clear()
         async with asyncio.TaskGroup() as group:
             starting = group.create_task(self._start(group), name="start watches")
             await stop.wait()
@@ -116,10 +135,20 @@ class Watches:
                     # Its watch tells it; other kinds, and the sync, go on.
                     logger.debug("kind not compared", kind=resource.kind, reason=error.reason)
 
+    async def _look_at(self, named: ObjectId) -> None:
+        resource = self._kinds.get((named.group, named.kind))
+        if resource is None:
+            return
+        path = resource.path(named.namespace, named.name)
+        answer = await self._kube.look(path, accept=METADATA)
+        if answer.ok or answer.status == 404:
+            now = asyncio.get_running_loop().time()
+            self._judge(Seen.of(named, answer.metadata, now, gone=not answer.ok))
+
     async def _keep(self, resource: Resource) -> None:
         """Watch one kind for as long as it is served; start from a list where a watch is lost."""
         loop = asyncio.get_running_loop()
-        version, delay, who, returns = "", FIRST, resource.collection(), self._reach.returns
+        version, delay, who, returns = "", FIRST, resource.collection(), self.reach.returns
         while True:
             begun = loop.time()
             try:
@@ -127,7 +156,7 @@ class Watches:
                 version = await self._follow(resource, version)
             except NotServedError as error:
                 logger.info("kind not watched", kind=resource.kind, reason=str(error))
-                await self._reach.found(who)
+                await self.reach.found(who)
                 for seen in self._ledger.missing(resource.key, (), loop.time()):
                     self._judge(seen)
                 self._forget(resource)
@@ -136,12 +165,12 @@ class Watches:
                 version = ""
                 if error.dependency != self._kube.name:
                     self._refused.add(resource.key)
-                await self._reach.lost(who, error)
+                await self.reach.lost(who, error)
             # Also a watch that the server ends at once must not become a storm.
             delay = FIRST if loop.time() - begun > LASTED else delay
-            if self._reach.returns != returns:  # somebody else got through meanwhile
-                returns, delay = self._reach.returns, FIRST
-            await self._reach.rest(delay * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            if self.reach.returns != returns:  # somebody else got through meanwhile
+                returns, delay = self.reach.returns, FIRST
+            await self.reach.rest(delay * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             delay = min(delay * 2, LONGEST)
 
     def _forget(self, resource: Resource) -> None:
@@ -197,7 +226,7 @@ class Watches:
                     return ""
                 if event.type == "BEGUN":
                     self._refused.discard(resource.key)
-                    await self._reach.found(resource.collection())
+                    await self.reach.found(resource.collection())
                     continue
                 version = str(event.object["metadata"]["resourceVersion"])
                 if event.type != "BOOKMARK":

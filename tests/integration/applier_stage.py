@@ -40,19 +40,24 @@ class Stage:
     told: list[Message] = field(default_factory=list)
 
     @asynccontextmanager
-    async def applying(self) -> AsyncIterator[None]:
-        """Run the applier for the length of the block."""
+    async def applying(self, *, idle: bool = False, dies: bool = False) -> AsyncIterator[None]:
+        """
+        Run the applier for the length of the block.
+
+        *idle*: as a replica to which no sync falls; *dies*: it ends without a last word.
+        """
         stop = asyncio.Event()
         async with (
             self.broker.connect("/cluster-applier/test") as bus,
             wire(self.config, bus, Health()) as workers,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(lifecycle.supervise(workers, stop=stop, grace=5))
+            some = {name: one for name, one in workers.items() if name != "consume" or not idle}
+            task = group.create_task(lifecycle.supervise(some, stop=stop, grace=5))
             try:
                 yield
             finally:
-                stop.set()
+                task.cancel() if dies else stop.set()
 
     async def declare(self, text: str, *, sync: str = "apps", **header: Any) -> None:
         """Say that git declares *text* at a new revision."""

@@ -26,6 +26,10 @@ class Drift:
     """The object's resourceVersion then; what was applied later has put it right."""
     managed: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """Its managedFields then, by which it is told what was changed."""
+    fields: str = ""
+    """Fingerprint of what was ours of it then."""
+    by_us: bool = False
+    """Flux itself wrote to it last."""
 
 
 @dataclass(slots=True)

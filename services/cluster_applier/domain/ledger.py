@@ -11,7 +11,7 @@ from typing import Any
 
 from services.cluster_applier.domain.drift import SCALED, Drift
 from services.cluster_applier.domain.inventory import ANY, Inventory
-from services.cluster_applier.domain.ownership import last_manager, ours
+from services.cluster_applier.domain.ownership import last_manager, ours, wrote_last
 from services.cluster_applier.domain.scaling import Scaling
 from services.cluster_applier.domain.takeover import owns_replicas
 from shared.manifests import ObjectId, Policies
@@ -34,6 +34,8 @@ class Seen:
     gone: bool = False
     managed: tuple[Mapping[str, Any], ...] = ()
     """Its managedFields."""
+    by_us: bool = False
+    """Flux itself wrote to it last."""
 
     @classmethod
     def of(cls, named: ObjectId, metadata: Mapping[str, Any], at: float, *, gone: bool) -> "Seen":
@@ -48,6 +50,7 @@ class Seen:
             scales=not gone and owns_replicas(metadata),
             gone=gone,
             managed=() if gone else tuple(metadata.get("managedFields") or ()),
+            by_us=not gone and wrote_last(metadata),
         )
 
 
@@ -168,7 +171,13 @@ def _is_as(seen: Seen, expected: str) -> bool:
 def _drift(seen: Seen) -> Drift:
     what = "deleted" if seen.gone else "changed"
     return Drift(
-        what=what, manager=seen.manager, seen=seen.at, version=seen.version, managed=seen.managed
+        what=what,
+        manager=seen.manager,
+        seen=seen.at,
+        version=seen.version,
+        managed=seen.managed,
+        fields=seen.fields,
+        by_us=seen.by_us,
     )
 
 

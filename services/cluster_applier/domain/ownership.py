@@ -35,6 +35,18 @@ def ours(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
+def wrote_last(metadata: Mapping[str, Any]) -> bool:
+    """Tell whether we changed the object after everybody else, by the times that are told."""
+    mine, others = "", ""
+    for entry in metadata.get("managedFields") or ():
+        time = str(entry.get("time", ""))
+        if is_ours(entry):
+            mine = max(mine, time)
+        elif not entry.get("subresource"):
+            others = max(others, time)
+    return mine > others  # of the same second it can't be told
+
+
 def last_manager(metadata: Mapping[str, Any]) -> str:
     """Return who changed the object last beside us, as far as it is told."""
     others = [

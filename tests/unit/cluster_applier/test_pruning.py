@@ -168,11 +168,12 @@ async def test_an_inventory_that_is_too_large_is_told_with_the_remedy(tmp_path: 
 
 async def test_a_workload_is_told_again_when_it_is_known_whose_it_is() -> None:
     bus, ledger, stop = FakeBus(), Ledger(), asyncio.Event()
-    live = Live("default", ledger, cast("Any", bus))
+    live = Live("default", ledger, cast("Any", bus), held=lambda: True)
     named = ObjectId.parse("apps/Deployment n/web")
-    live.see(named, {"kind": "Deployment", "metadata": {}, "spec": {}})
     async with asyncio.TaskGroup() as group_:
         group_.create_task(live.run(stop))
+        await asyncio.sleep(MOMENT)
+        live.see(named, {"kind": "Deployment", "metadata": {}, "spec": {}})
         await asyncio.sleep(3 * MOMENT)
         objects = {str(named): Applied(fields="f")}
         ledger.claim(Inventory(sync="apps", objects=objects))
