@@ -25,7 +25,8 @@ TRIES = 5
 def refs(git: Git, tags: Mapping[str, str]) -> list[str]:
     """Return the refs that a mirror must follow; *tags* are those of syncs."""
     notes = [f"refs/notes/{git.notes_ref}"] if git.notes_ref else []
-    return [*notes, *sorted({f"refs/tags/{tag}" for tag in tags.values() if tag})]
+    aside = [f"refs/heads/{git.push_branch}"] if git.push_branch else []
+    return [*notes, *aside, *sorted({f"refs/tags/{tag}" for tag in tags.values() if tag})]
 
 
 class Notes:

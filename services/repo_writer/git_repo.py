@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from services.repo_writer.aside import Aside
 from services.repo_writer.beside import Notes, SyncTag, refs
 from services.repo_writer.domain.reading import File, read
 from services.repo_writer.domain.state import State
@@ -14,6 +15,7 @@ from services.repo_writer.settings import Place, Repository
 from services.repo_writer.signing import signer
 from shared.git.identity import host
 from shared.git.mirror import Mirror
+from shared.git.remote import Pushed
 from shared.manifests.files import manifests
 from shared.runtime.errors import PermanentError
 
@@ -37,6 +39,10 @@ class GitRepo:
         self._sign = signer(repository.git.signing)
         self._notes = Notes(mirror, repository.git)
         self._sync_tag = SyncTag(mirror, repository.git, self._sign)
+        self._aside = (
+            Aside(mirror, repository.git, self._sign) if repository.git.push_branch else None
+        )
+        self.aside = repository.git.push_branch
         self._tags = repository.tags
         self._git = repository.git
         self._places = repository.places
@@ -52,8 +58,9 @@ class GitRepo:
         return cls(await Mirror.open(directory, git, refs(git, repository.tags)), repository)
 
     async def fetch(self) -> str:
-        """Return the head of the branch, as the host has it now."""
-        return await self._mirror.fetch()
+        """Return what to build on: the head of the branch, and what waits to be merged."""
+        head = await self._mirror.fetch()
+        return await self._aside.base(head) if self._aside else head
 
     async def state(self, revision: str, syncs: Collection[str] = ()) -> State:
         """Return what *syncs* (or all) declare at *revision*; each blob is parsed once."""
@@ -87,15 +94,24 @@ class GitRepo:
         """Move the branch from *expected* to *revision*, and its notes with it."""
         beside = await self._notes.moves(notes)
         try:
-            pushed = await self._mirror.push(revision, expected, beside)
+            pushed = await self._push(revision, expected, beside)
         except PermanentError as error:
             if not beside:
                 raise
             # A hook that knows branches only refuses all of a push for the sake of its notes.
-            pushed = await self._mirror.push(revision, expected)
+            pushed = await self._push(revision, expected, {})
             self._notes.give_up(str(error))
         await self._notes.make_sure(pushed, notes)
         return pushed.landed
+
+    async def _push(self, revision: str, expected: str, beside: Mapping[str, str]) -> Pushed:
+        if self._aside:
+            return await self._aside.push(revision, beside)
+        return await self._mirror.push(revision, expected, beside)
+
+    async def propose(self, tip: str) -> str:
+        """Keep the pull request as what waits is; return where people see it."""
+        return await self._aside.propose(tip) if self._aside else ""
 
     def is_marked(self, sync: str, revision: str) -> bool:
         """Tell whether the tag of *sync* was seen at *revision*, or there is none."""

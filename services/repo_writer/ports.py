@@ -20,12 +20,16 @@ class Repo(Protocol):
         """Whether writing is switched off."""
 
     @property
+    def aside(self) -> str:
+        """The branch on which commits wait until people merge them; empty: they don't wait."""
+
+    @property
     def style(self) -> Style:
         """How commits are to be made here."""
 
     async def fetch(self) -> str:
         """
-        Return the head of the branch, as the host has it now.
+        Return what to build on: the head of the branch, as the host has it now, and what waits.
 
         Raises:
             TemporaryError: the host can't be reached.
@@ -59,6 +63,14 @@ class Repo(Protocol):
 
         Only of commits in our name, and of merged ones too: a person who pulls before pushing puts
         ours on a side line.
+        """
+
+    async def propose(self, tip: str) -> str:
+        """
+        Have a pull request open for what waits at *tip*; return where people see it, if anywhere.
+
+        Raises:
+            TemporaryError: its host can't be reached, or refuses.
         """
 
     def is_marked(self, sync: str, revision: str) -> bool:

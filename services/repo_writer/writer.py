@@ -7,6 +7,7 @@ It ends when everything has landed, is no longer wanted, or was refused in the w
 import asyncio
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 from prometheus_client import Counter
@@ -22,6 +23,7 @@ from shared.contract import (
     ImagesFound,
     PlanMade,
     PlanQuestion,
+    UpdatePushed,
     UpdateRequested,
 )
 from shared.runtime import faults
@@ -52,7 +54,7 @@ class Writer:
             built = await self._build(messages, refused)
             try:
                 if await self._land(built):
-                    return Outcome(events=tuple(built.telling.events), failed=built.failed)
+                    return Outcome(events=await self._told(built), failed=built.failed)
                 lost.append(built.head)
                 self._check_moves(lost)
             except PermanentError as error:
@@ -66,6 +68,12 @@ class Writer:
             RACES.inc()
             logger.info("branch moved, building anew", lost=len(lost))
             await asyncio.sleep(random.uniform(0, 0.05 * 2 ** min(len(lost), 5)))  # noqa: S311 - jitter
+
+    async def _told(self, built: Batch) -> tuple[Draft, ...]:
+        if not self._repo.aside:
+            return tuple(built.telling.events)
+        url = await self._repo.propose(built.tip)
+        return tuple(_waiting(one, self._repo.aside, url) for one in built.telling.events)
 
     async def _one_by_one(self, parts: Iterable[Sequence[Envelope]]) -> Outcome:
         done = [await self.write(part) for part in parts]
@@ -122,6 +130,13 @@ class Writer:
         except PermanentError as error:
             return Draft(message=PlanMade(error=str(error)), cause=envelope)
         return Draft(message=PlanMade(result=made.result), cause=envelope)
+
+
+def _waiting(draft: Draft, branch: str, url: str) -> Draft:
+    if not isinstance(draft.message, UpdatePushed):
+        return draft
+    update = {"branch": branch, "pull_request": url}
+    return replace(draft, message=draft.message.model_copy(update=update))
 
 
 def _found(messages: Sequence[Envelope]) -> list[ImagesFound]:

@@ -97,6 +97,17 @@ class Signing(Model):
         return self
 
 
+class PullRequests(Model):
+    """Where the pull requests of *push_branch* are opened."""
+
+    host: Literal["github", "gitlab", "gitea", "bitbucket"]
+    """Whose API it is; `gitea` is Forgejo's as well."""
+    token: SecretRef
+    """It may read and write pull requests."""
+    api: str = Field(default="", pattern=r"^(https?://[^\s?#]*[^\s?#/])?$")
+    """Where it is; empty: at github.com, gitlab.com, bitbucket.org, or `/api/v1` of the host."""
+
+
 class CommitMessages(Model):
     """
     Templates in Jinja2 that take the place of Flux v1's words, by kind of commit.
@@ -133,6 +144,10 @@ class Git(Model):
     """Committer's name. Flux v1: --git-user."""
     email: str = "flux@localhost"
     """Committer's address. Flux v1: --git-email."""
+    push_branch: RefName = ""
+    """Push to this branch instead, for people to merge."""
+    pull_request: PullRequests | None = None
+    """Keep a pull request of *push_branch* open while something waits there."""
     set_author: bool = False
     """Who gave an order is the author of its commit. Flux v1: --git-set-author."""
     commit: Literal["batch", "per-workload", "per-image"] = "batch"
@@ -150,6 +165,14 @@ class Git(Model):
     """What to end each commit message with instead. Flux v1: --git-ci-skip-message."""
     signing: Signing | None = None
     auth: GitAuth = GitAuth()
+
+    @model_validator(mode="after")
+    def _requests_need_a_branch(self) -> Self:
+        if self.pull_request and not self.push_branch:
+            raise ValueError("pull_request needs push_branch: the branch that it is opened for")
+        if self.push_branch and self.push_branch == self.branch:
+            raise ValueError(f"push_branch {self.push_branch!r} must be another branch than branch")
+        return self
 
 
 class Sync(Model):

@@ -142,6 +142,10 @@ class UpdatePushed(Event):
     """auto | release | policy"""
     result: Mapping[str, WorkloadResult] = {}
     cause: Cause = Cause()
+    branch: str = ""
+    """Where it waits to be merged; empty: it is on the branch itself."""
+    pull_request: str = ""
+    """Where people see it meanwhile."""
 
     @property
     def subject(self) -> str:

@@ -47,6 +47,19 @@ def recent(
     ]
 
 
+def pending(repository: pygit2.Repository, revision: str, base: str) -> list[pygit2.Commit]:
+    """Return the commits of *revision* that *base* has not, the newest first."""
+    walker = repository.walk(revision, SortMode.TOPOLOGICAL)
+    walker.hide(base)
+    return list(walker)
+
+
+def is_by(commit: pygit2.Commit, who: pygit2.Signature) -> bool:
+    """Tell whether *who* committed it."""
+    by = commit.committer
+    return (by.raw_name, by.raw_email) == (who.raw_name, who.raw_email)
+
+
 def ancestors(repository: pygit2.Repository, revision: str, limit: int) -> list[str]:
     """Return the newest *limit* revisions up to *revision*, by first parents."""
     return [str(one.id) for one in islice(first_parents(repository, revision), limit)]

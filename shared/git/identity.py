@@ -37,6 +37,11 @@ def host(url: str) -> str:
     return _split(url).host
 
 
+def project(url: str) -> str:
+    """Return the path of *url* as its host's API calls the repository: `acme/apps`."""
+    return _split(url).path
+
+
 def without_credentials(url: str) -> str:
     """Return *url* as it may be shown: over HTTP even the user's name may be a token."""
     if "://" not in url:

@@ -100,6 +100,31 @@ class Store:
             lambda: objects.commit(self._repository, parent, files, message, makers, sign=sign)
         )
 
+    async def pending(self, revision: str, base: str) -> list[str]:
+        """Return the messages of the commits that *revision* adds to *base*, the newest first."""
+        found = await self._look(lambda: history.pending(self._repository, revision, base))
+        return [one.raw_message.decode("utf-8", "replace") for one in found]
+
+    async def rebased(
+        self, revision: str, onto: str, *, who: Person, sign: Sign | None = None
+    ) -> str:
+        """
+        Return *onto* with what *revision* adds to it.
+
+        That is *revision* itself if it stands on it, or if others than *who* have committed there.
+        """
+        by = pygit2.Signature(*who)
+
+        def work() -> str:
+            commits = history.pending(self._repository, revision, onto)[::-1]
+            if history.is_ancestor(self._repository, onto, revision) or not all(
+                history.is_by(one, by) and len(one.parent_ids) == 1 for one in commits
+            ):
+                return revision
+            return objects.rebased(self._repository, commits, onto, by=by, sign=sign)
+
+        return await self._look(work)
+
     async def tag(
         self, revision: str, name: str, message: str, *, tagger: Person, sign: Sign | None = None
     ) -> str:

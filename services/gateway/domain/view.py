@@ -142,7 +142,7 @@ class View:
     def _pushed(self, envelope: Envelope) -> None:
         pushed = envelope.message
         assert isinstance(pushed, UpdatePushed)
-        if pushed.repository in self.branches:
+        if pushed.repository in self.branches and not pushed.branch:
             self.branches[pushed.repository].push(pushed.revision)
 
     def _completed(self, envelope: Envelope) -> None:

@@ -63,6 +63,11 @@ def write(
     return "\n".join([_clean(message).strip(), "", *lines, ""])
 
 
+def words(message: str) -> str:
+    """Return what stands above the trailers, for people."""
+    return message.rstrip() if read(message) is None else message.rstrip().rpartition("\n\n")[0]
+
+
 def read(message: str) -> Told | None:
     """Return what a commit's *message* tells; None if it is none of ours."""
     lines = message.rstrip().rpartition("\n\n")[2].split("\n")

@@ -21,6 +21,7 @@ class FakeRepo:
     def __init__(self, files: Mapping[str, str], *, readonly: bool = False) -> None:
         self.readonly = readonly
         self.style = Style()
+        self.aside = ""
         self.notes: dict[str, str] = {}
         self.marks: dict[str, str] = {}
         self.authors: dict[str, Person | None] = {}
@@ -77,6 +78,9 @@ class FakeRepo:
         self.branch = revision
         self.notes |= notes
         return True
+
+    async def propose(self, tip: str) -> str:
+        return f"https://git.example.com/pulls/{tip[-1]}"
 
     def is_marked(self, sync: str, revision: str) -> bool:
         return self.readonly or self.marks.get(sync) == revision
