@@ -7,6 +7,8 @@ from fluxctl.arguments import COMMANDS, parse
 from fluxctl.client import Client
 from fluxctl.errors import CommandError, RefusedError, UsageError
 
+_HINT = "{} dead letter(s): messages that nobody could work on; see 'fluxctl dead-letters'"
+
 
 def main() -> int:
     """Run the command that was typed; return the exit code."""
@@ -14,8 +16,11 @@ def main() -> int:
     try:
         args = parse(sys.argv[1:])
         prog = f"fluxctl {args.command}"
-        COMMANDS[args.command](Client(args.url, args.token), args)
+        client = Client(args.url, args.token)
+        COMMANDS[args.command](client, args)
         sys.stdout.flush()
+        if client.dead_letters and args.command != "dead-letters":
+            print(_HINT.format(client.dead_letters), file=sys.stderr)
     except RefusedError as error:
         sys.stdout.flush()
         print(f"== Error ==\n\n{error}", file=sys.stderr)

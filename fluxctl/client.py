@@ -51,6 +51,8 @@ class Client:
         self._path = "" if path == "/" else quote(path)
         self._authorization = _authorization(token, parts.username, parts.password)
         self._opener = _opener(parts.hostname)
+        self.dead_letters = ""
+        """How many there were at the last answer; empty if none."""
 
     @property
     def url(self) -> str:
@@ -84,6 +86,7 @@ class Client:
         try:
             with self._opener.open(request) as answer:
                 text, status = answer.read(), answer.status
+                self.dead_letters = answer.headers.get("Flux-Dead-Letters", "")
         except HTTPError as error:
             raise _refusal(error) from error
         except (URLError, OSError, HTTPException) as error:

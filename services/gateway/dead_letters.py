@@ -14,12 +14,14 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from services.gateway.alarm import Alarm
 from services.gateway.domain.errors import bad_request, unavailable
 from shared.bus.letters import Letter
 from shared.runtime.errors import TemporaryError
 
 PATH = "/api/v1/dead-letters"
 FILTERS = ("id", "type", "queue", "subject", "reason")
+HINT = "Flux-Dead-Letters"
 SHOWN = 64_000
 """Bytes of a body that are shown."""
 
@@ -37,8 +39,9 @@ class Graves(Protocol):
 class DeadLetters:
     """The routes."""
 
-    def __init__(self, graves: Graves) -> None:
+    def __init__(self, graves: Graves, alarm: Alarm) -> None:
         self._graves = graves
+        self._alarm = alarm
 
     def routes(self) -> list[web.RouteDef]:
         """Return them."""
@@ -47,6 +50,11 @@ class DeadLetters:
             web.post(f"{PATH}/replay", self._replay),
             web.post(f"{PATH}/drop", self._drop),
         ]
+
+    async def hint(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Tell with every answer how many there are; `fluxctl` shows it to people."""
+        if self._alarm.count and response.status != 401:
+            response.headers[HINT] = str(self._alarm.count)
 
     async def _list(self, request: web.Request) -> web.Response:
         filters = _filters(request)

@@ -75,6 +75,7 @@ class Api:
                 *self._dead.routes(),
             ]
         )
+        app.on_response_prepare.append(self._dead.hint)
         app.on_shutdown.append(self._let_go)
         return app
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from services.gateway.alarm import Alarm
 from services.gateway.asking import Asking
 from services.gateway.attendance import Attendance
 from services.gateway.checkpoint import Checkpoint
@@ -30,6 +31,7 @@ async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mappin
     checkpoint = Checkpoint(settings.state_dir / "view.checkpoint", of=settings.about)
     follower = Follower(bus, view, listeners, checkpoint)
     health.check("log", follower.problem)
+    alarm = Alarm(bus)
     handlers, tags = Handlers(settings, view, asking), RegistryTags(view, asking)
     api = Api(
         settings,
@@ -38,10 +40,14 @@ async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mappin
         tags=tags,
         follower=follower,
         listeners=listeners,
-        dead=DeadLetters(bus),
+        dead=DeadLetters(bus, alarm),
     )
     async with serving(api, settings.host, settings.port):
-        yield {"follow": follower.run, "attendance": Attendance(bus, view).run}
+        yield {
+            "follow": follower.run,
+            "attendance": Attendance(bus, view).run,
+            "alarm": alarm.run,
+        }
 
 
 def main() -> None:

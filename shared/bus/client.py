@@ -136,6 +136,13 @@ class Client:
         except ChannelLostError as error:
             raise TemporaryError("broker", str(error)) from error
 
+    async def depth(self, queue: str) -> int:
+        """Return how many messages wait in *queue*."""
+        try:
+            return await self._transport.depth(queue)
+        except ChannelLostError as error:
+            raise TemporaryError("broker", str(error)) from error
+
     async def replay(self, dead: Letter, *, by: str) -> None:
         """Give a dead letter to its own queue once more."""
         await dead.replay(self._publisher, by=by)

@@ -45,6 +45,8 @@ class Entrance:
 
     def __init__(self, place: str, transport: Transport, *, receiver: str | None = None) -> None:
         self._place = place
+        for flaw in Flaw:  # from nothing to the first one is an increase, too
+            BAD.labels(place, flaw.value)
         self._receiver = receiver
         # Where all services share one user the broker checks nobody.
         self._is_checked = service_of(transport.user) is not None

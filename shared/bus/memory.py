@@ -254,6 +254,10 @@ class Memory:
             place.ready.extendleft(reversed(channel.held))
             place.active = others
 
+    async def depth(self, queue: str) -> int:
+        """Return how many messages wait in *queue*."""
+        return len(self._broker.queues[queue].ready)
+
     async def listen(
         self, exchange: str, binding: str, bound: asyncio.Event | None = None
     ) -> AsyncGenerator[_Delivery, None]:

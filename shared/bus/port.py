@@ -124,6 +124,14 @@ class Bus(Protocol):
             TemporaryError: the broker is away.
         """
 
+    async def depth(self, queue: str) -> int:
+        """
+        Return how many messages wait in *queue*, without those that somebody holds.
+
+        Raises:
+            TemporaryError: the broker is away, or the queue.
+        """
+
     async def replay(self, dead: Letter, *, by: str) -> None:
         """Give a dead letter to its own queue once more; *by* says who wants that."""
 

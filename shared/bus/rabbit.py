@@ -104,6 +104,15 @@ class Rabbit:
             with suppress(*BROKEN):
                 await channel.close()
 
+    async def depth(self, queue: str) -> int:
+        """Return how many messages wait in *queue*."""
+        channel = await self._open(1)
+        try:
+            return await rabbit_channel.depth(channel, queue)
+        finally:
+            with suppress(*BROKEN):
+                await channel.close()
+
     async def listen(
         self, exchange: str, binding: str, bound: asyncio.Event | None = None
     ) -> AsyncGenerator[Delivery, None]:

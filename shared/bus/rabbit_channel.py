@@ -86,6 +86,20 @@ async def consume(
         raise ChannelLostError(f"broker: {error}") from error
 
 
+async def depth(channel: AbstractChannel, queue: str) -> int:
+    """
+    Return how many messages wait in *queue*.
+
+    Raises:
+        ChannelLostError: there is no such queue, or the broker is away.
+    """
+    try:
+        found = await channel.get_queue(queue)
+    except BROKEN as error:
+        raise ChannelLostError(f"queue {queue}: {error}") from error
+    return found.declaration_result.message_count or 0
+
+
 async def got(
     channel: AbstractChannel, queue: str, limit: int
 ) -> AsyncIterator[AbstractIncomingMessage]:

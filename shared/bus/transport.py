@@ -148,6 +148,14 @@ class Transport(Protocol):
             ChannelLostError: the queue is missing or the broker is away.
         """
 
+    async def depth(self, queue: str) -> int:
+        """
+        Return how many messages wait in *queue*.
+
+        Raises:
+            ChannelLostError: the queue is missing or the broker is away.
+        """
+
     def listen(
         self, exchange: str, binding: str, bound: asyncio.Event | None = None
     ) -> AsyncGenerator[Delivery, None]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 import pytest
 
@@ -505,9 +505,10 @@ class Refusing:
 async def letters_of(bus: Client, count: int) -> list[Letter]:
     async with asyncio.timeout(20):
         while True:
-            async with bus.dead_letters() as found:
-                if len(found) == count:
-                    return list(found)
+            with suppress(TemporaryError):  # not connected yet
+                async with bus.dead_letters() as found:
+                    if len(found) == count:
+                        return list(found)
             await asyncio.sleep(0.05)
 
 
@@ -526,6 +527,20 @@ async def test_dead_letters_tell_why_and_stay_though_they_were_looked_at(
     assert refused.queue == f"git-watcher.{partition(REPOSITORY)}"
     assert refused.first <= refused.buried
     assert "PermanentError" in refused.trace
+
+
+async def test_the_depth_of_a_queue_is_told(broker: BrokerUnderTest) -> None:
+    async with (
+        broker.connect("/gateway/1") as gateway,
+        broker.connect("/test") as bus,
+        working(bus, "git-watcher", Refusing()),
+    ):
+        await letters_of(gateway, 0)
+        assert await gateway.depth(names.DEAD) == 0
+        await bus.publish(poll(), poll("other#main"))
+        async with asyncio.timeout(20):
+            while await gateway.depth(names.DEAD) != 2:
+                await asyncio.sleep(0.05)
 
 
 async def test_a_replayed_dead_letter_goes_to_its_own_queue_and_to_nobody_else(

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from services.gateway.alarm import Alarm
 from services.gateway.asking import Asking
 from services.gateway.checkpoint import Checkpoint
 from services.gateway.dead_letters import DeadLetters
@@ -269,6 +270,7 @@ async def a_stage(
         asking = Asking(post(bus), say=deadline, answer=deadline)
         checkpoint = Checkpoint(state / "view.checkpoint", of=settings.about)
         follower = Follower(bus, view, listeners, checkpoint, idle=0.005, patience=0.05)
+        alarm = Alarm(bus, look=0.01)
         api = Api(
             settings,
             view,
@@ -276,13 +278,14 @@ async def a_stage(
             tags=RegistryTags(view, asking),
             follower=follower,
             listeners=listeners,
-            dead=DeadLetters(bus),
+            dead=DeadLetters(bus, alarm),
             catch_up=0.5,
         )
         url = await stack.enter_async_context(serving(api, "127.0.0.1", 0))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(stop.set)
         group.create_task(follower.run(stop))
+        group.create_task(alarm.run(stop))
         for service in alive:
             group.create_task(others.worker(service, stages)(stop))
         stage = Stage(

@@ -1,14 +1,22 @@
-"""Dead letters are listed with their reasons, replayed to their own queue, and dropped."""
+"""Dead letters are told, listed with their reasons, replayed to their own queue, and dropped."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import structlog
+import yaml
+from prometheus_client import REGISTRY
+
+from services.gateway.alarm import Alarm
 from services.gateway.dead_letters import PATH
 from shared.bus.port import Outcome
 from shared.contract import Draft, Envelope, PollRequested
-from shared.runtime.errors import PermanentError
+from shared.runtime.errors import PermanentError, TemporaryError
+from tests.unit.fluxctl.gateway import run
 from tests.unit.gateway.stage import Stage, a_stage
 
 LETTERS = f"../..{PATH}"
@@ -120,3 +128,75 @@ async def test_fluxctl_lists_shows_and_drops() -> None:
         assert (code, told) == (0, "1 dead letter(s) dropped.\n")
         (left,) = await wait_letters(stage, 1)
     assert left["subject"] == "b#main"
+
+
+async def test_who_uses_fluxctl_is_told_that_there_are_dead_letters() -> None:
+    async with dying("a#main", "b#main") as (stage, _):
+        await wait_letters(stage, 2)
+        async with asyncio.timeout(5):
+            while (told := await ping(stage)) != "2":
+                await asyncio.sleep(0.01)
+        shown = await run("--url", stage.url, "list-workloads", "-a")
+        assert (shown.code, shown.err.splitlines()[-1]) == (
+            0,
+            "2 dead letter(s): messages that nobody could work on; see 'fluxctl dead-letters'",
+        )
+        await stage.send("POST", f"{LETTERS}/drop?all=true")
+        async with asyncio.timeout(5):
+            while (told := await ping(stage)) is not None:
+                await asyncio.sleep(0.01)
+        shown = await run("--url", stage.url, "list-workloads", "-a")
+    assert (shown.code, "dead letter" in shown.err, told) == (0, False, None)
+
+
+async def ping(stage: Stage) -> str | None:
+    async with stage.session.get(f"{stage.url}/v11/ping") as answer:
+        return answer.headers.get("Flux-Dead-Letters")
+
+
+class Depths:
+    """A broker whose dead letters are so many at each look; once it is away."""
+
+    def __init__(self, *counts: int | None) -> None:
+        self._counts = list(counts)
+        self.ended = asyncio.Event()
+
+    async def depth(self, queue: str) -> int:
+        assert queue == "flux.dead"
+        if not self._counts:
+            self.ended.set()
+            return 0
+        count = self._counts.pop(0)
+        if count is None:
+            raise TemporaryError("broker", "away")
+        return count
+
+
+async def test_the_first_dead_letter_is_an_error_in_the_log_and_the_end_of_them_is_told() -> None:
+    depths, stop = Depths(0, 3, 4, None, 4, 0, 0, 1), asyncio.Event()
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Alarm(depths, look=0.0).run(stop))
+            await depths.ended.wait()
+            stop.set()
+    assert [(one["log_level"], one["event"], one.get("count")) for one in logs][:3] == [
+        ("error", "dead letters", 3),
+        ("info", "no dead letters any more", None),
+        ("error", "dead letters", 1),
+    ]
+
+
+async def test_metrics_tell_how_many_there_are() -> None:
+    async with dying("a#main", "b#main"), asyncio.timeout(5):
+        while REGISTRY.get_sample_value("flux_dead_letters") != 2:
+            await asyncio.sleep(0.01)
+
+
+def test_alerts_are_about_metrics_that_there_are() -> None:
+    text = (Path(__file__).parents[3] / "docs/alerts.yaml").read_text()
+    rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    named = {name for rule in rules for name in re.findall(r"flux_\w+", rule["expr"])}
+    known = {sample.name for metric in REGISTRY.collect() for sample in metric.samples}
+    known |= {f"{metric.name}_total" for metric in REGISTRY.collect() if metric.type == "counter"}
+    assert named
+    assert named <= known
