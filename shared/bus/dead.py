@@ -39,9 +39,8 @@ class DeadLetter:
         """Return the dead letter of what could not be parsed."""
         why = _why(str(error), queue=queue, tries=1, first=_now())
         body = delivery.body
-        if (
-            error.flaw is Flaw.SIZE
-        ):  # no reader takes it ever, and a few of them would fill the queue
+        # No reader ever takes it, and a few of them would fill the queue.
+        if error.flaw is Flaw.SIZE:
             body = body[:START]
             why = {**why, "flux-cut": f"the first {START} of {len(delivery.body)} bytes are kept"}
         return cls(
