@@ -75,6 +75,10 @@ class GitRepo:
         """Return a file as it is at *revision*."""
         return await self._mirror.read(revision, file)
 
+    async def texts(self, revision: str, files: Sequence[str]) -> Sequence[bytes]:
+        """Return files that are all there at *revision*."""
+        return await self._mirror.texts(revision, files)
+
     async def commit(
         self, parent: str, files: Mapping[str, bytes], message: str, *, author: Person | None = None
     ) -> str:

@@ -39,7 +39,15 @@ class Repo(Protocol):
         """Return what *syncs* (or all) declare at *revision*; known files are not read again."""
 
     async def text(self, revision: str, file: str) -> bytes:
-        """Return a file as it is at *revision*."""
+        """
+        Return a file as it is at *revision*.
+
+        Raises:
+            PermanentError: there is none.
+        """
+
+    async def texts(self, revision: str, files: Sequence[str]) -> Sequence[bytes]:
+        """Return files that are all there at *revision*."""
 
     async def commit(
         self, parent: str, files: Mapping[str, bytes], message: str, *, author: Person | None = None

@@ -55,6 +55,12 @@ class Store:
         """Return a file as it is at *revision*."""
         return await self._look(lambda: objects.read(self._repository, revision, path))
 
+    async def texts(self, revision: str, paths: Sequence[str]) -> list[bytes]:
+        """Return several files as they are at *revision*."""
+        return await self._look(
+            lambda: [objects.read(self._repository, revision, path) for path in paths]
+        )
+
     async def log(self, revision: str, limit: int) -> list[Commit]:
         """Return the newest *limit* commits up to *revision*, by first parents."""
         return await self._look(lambda: history.log(self._repository, revision, limit))

@@ -5,7 +5,8 @@ An edit names a workload; the plan finds it among the documents (and items of li
 the wanted values, and finds their places. Proving the outcome is up to `edit`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -82,31 +83,20 @@ class Plan:
 
     documents: list[Document]
     targets: list[_Target]
+    by_name: Mapping[tuple[str, str], list[_Target]]
+    """The same, by namespace and name: there may be thousands."""
+    keys: frozenset[str]
+    """Of all annotations."""
 
     @classmethod
     def of(cls, read: list[Document], default_namespace: str, cluster_kinds: ClusterKinds) -> Self:
         """Return a plan that wants nothing yet."""
-        targets = []
-        for number, document in enumerate(read):
-            for path, line, value in items(document):
-                if not isinstance(value, dict):
-                    continue
-                try:
-                    found = object_id(
-                        value, default_namespace=default_namespace, cluster_kinds=cluster_kinds
-                    )
-                except ValueError:
-                    continue  # what has no name is nobody's target
-                targets.append(
-                    _Target(
-                        workload=found.workload,
-                        document=number,
-                        line=line,
-                        path=path,
-                        value=value,
-                    )
-                )
-        return cls(documents=read, targets=targets)
+        targets = list(_targets(read, default_namespace, cluster_kinds))
+        by_name: dict[tuple[str, str], list[_Target]] = {}
+        for one in targets:
+            by_name.setdefault((one.workload.namespace, one.workload.name), []).append(one)
+        keys = frozenset(key for one in targets for key in one.there())
+        return cls(documents=read, targets=targets, by_name=by_name, keys=keys)
 
     def set_image(self, wanted: SetImage) -> None:
         """
@@ -132,9 +122,8 @@ class Plan:
         """
         target = self._find(wanted.workload)
         here = [*target.there(), *target.annotations]
-        in_file = [key for other in self.targets for key in other.there()]
         for key, value in wanted.changes.items():
-            target.annotations.update(_spelt(key, value, here, in_file))
+            target.annotations.update(_spelt(key, value, here, self.keys))
 
     def splices(self, text: str) -> list[Splice]:
         """
@@ -142,21 +131,16 @@ class Plan:
 
         Raises: EditError.
         """
-        found: list[Splice] = []
-        for number in sorted({one.document for one in self.targets if one.wanted}):
-            start, end = self._span(number, text)
-            piece = text[start:end]
-            wanted = [one for one in self.targets if one.document == number and one.wanted]
-            try:
-                root = compose(piece)
-            except YamlError as error:
-                raise wanted[0].error(error.message) from error
-            for target in wanted:
-                found += [
-                    Splice(start=one.start + start, end=one.end + start, text=one.text)
-                    for one in _splices(piece, root, target)
-                ]
-        return found
+        wanted: dict[int, list[_Target]] = {}
+        for target in self.targets:
+            if target.wanted:
+                wanted.setdefault(target.document, []).append(target)
+        begins = self._begins(text)
+        return [
+            splice
+            for number, some in wanted.items()
+            for splice in _of_document(text, begins[number], begins[number + 1], some)
+        ]
 
     def expected(self) -> list[Any]:
         """Return the values of the documents as they are to be."""
@@ -176,7 +160,8 @@ class Plan:
         return (there or wanted)[0].error(reason)
 
     def _find(self, workload: WorkloadId) -> _Target:
-        found = [target for target in self.targets if workload.means(target.workload)]
+        named = self.by_name.get((workload.namespace, workload.name), [])
+        found = [target for target in named if workload.means(target.workload)]
         if len(found) == 1:
             return found[0]
         raise EditError(
@@ -186,11 +171,38 @@ class Plan:
             else f"{workload} is not in the file"
         )
 
-    def _span(self, number: int, text: str) -> tuple[int, int]:
-        """Return where a document stands, from the start of its first line."""
+    def _begins(self, text: str) -> list[int]:
+        """Return where each document starts, from the start of its first line, and the end."""
         begins = [text.rfind("\n", 0, one.start) + 1 for one in self.documents]
         begins[0] = int(text.startswith("\ufeff"))
-        return begins[number], begins[number + 1] if number + 1 < len(begins) else len(text)
+        return [*begins, len(text)]
+
+
+def _targets(
+    read: Iterable[Document], default_namespace: str, cluster_kinds: ClusterKinds
+) -> Iterator[_Target]:
+    for number, document in enumerate(read):
+        for path, line, value in items(document):
+            if not isinstance(value, dict):
+                continue
+            with suppress(ValueError):  # what has no name is nobody's target
+                found = object_id(
+                    value, default_namespace=default_namespace, cluster_kinds=cluster_kinds
+                )
+                yield _Target(
+                    workload=found.workload, document=number, line=line, path=path, value=value
+                )
+
+
+def _of_document(text: str, start: int, end: int, wanted: Sequence[_Target]) -> Iterator[Splice]:
+    piece = text[start:end]
+    try:
+        root = compose(piece)
+    except YamlError as error:
+        raise wanted[0].error(error.message) from error
+    for target in wanted:
+        for one in _splices(piece, root, target):
+            yield Splice(start=one.start + start, end=one.end + start, text=one.text)
 
 
 def _splices(text: str, root: Place, target: _Target) -> list[Splice]:

@@ -1,11 +1,6 @@
 """A large installation does not hold up the event loop: everybody else waits meanwhile."""
 
-import asyncio
-import gc
 import json
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from services.gateway import answers
 from services.gateway.domain.services import names, service
@@ -16,10 +11,8 @@ from shared.contract import (
     TagsListed,
     Workload,
 )
-from shared.runtime import garbage
+from tests.turns import LONGEST, the_longest_turn
 from tests.unit.gateway.stage import PAST, a_stage
-
-LONGEST = 0.05
 
 
 def many(workloads: int) -> StateDeclared:
@@ -34,32 +27,6 @@ def many(workloads: int) -> StateDeclared:
         for number in range(workloads)
     )
     return state.model_copy(update={"workloads": some})
-
-
-@asynccontextmanager
-async def the_longest_turn() -> AsyncIterator[list[float]]:
-    """
-    Measure how long the event loop was held at a time; its own work, not that of others.
-
-    Garbage is collected as in a service: else the pauses are those of this test run's heap.
-    """
-    turns, done, usual = [0.0], asyncio.Event(), gc.get_threshold()
-    garbage.keep_all()
-    garbage.collect_seldom()
-
-    async def beat() -> None:
-        while not done.is_set():
-            since = time.thread_time()
-            await asyncio.sleep(0)
-            turns.append(time.thread_time() - since)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(beat())
-        await asyncio.sleep(0)
-        yield turns
-        done.set()
-    gc.set_threshold(*usual)
-    gc.unfreeze()
 
 
 async def test_a_thousand_workloads_are_listed_in_turns() -> None:

@@ -26,6 +26,7 @@ class FakeRepo:
         self.marks: dict[str, str] = {}
         self.authors: dict[str, Person | None] = {}
         self.commits: dict[str, tuple[str, Files, str]] = {}
+        self._states: dict[tuple[str, tuple[str, ...]], State] = {}
         self.branch = ""
         self.branch = self._add("", {k: v.encode() for k, v in files.items()}, "Begin")
         self.pushes = 0
@@ -43,6 +44,11 @@ class FakeRepo:
 
     async def state(self, revision: str, syncs: Collection[str] = ()) -> State:
         """Of a file in the folder of a sync (`@name/`) only that sync reads it."""
+        if (key := (revision, tuple(syncs))) not in self._states:
+            self._states[key] = self._read(revision, syncs)
+        return self._states[key]
+
+    def _read(self, revision: str, syncs: Collection[str]) -> State:
         files = [
             read(path, text, "default")
             for path, text in sorted(self.commits[revision][1].items())
@@ -58,6 +64,9 @@ class FakeRepo:
         if file not in files:
             raise PermanentError(f"there is no {file!r} at {revision}")
         return files[file]
+
+    async def texts(self, revision: str, files: Sequence[str]) -> Sequence[bytes]:
+        return [await self.text(revision, file) for file in files]
 
     async def commit(
         self, parent: str, files: Files, message: str, *, author: Person | None = None
