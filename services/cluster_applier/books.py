@@ -1,6 +1,6 @@
 """What one sync knows of what it applied, in memory and in the cluster's inventory."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from services.cluster_applier import placing
 from services.cluster_applier.apply import Applying
@@ -47,6 +47,12 @@ class Books:
             # What is new must not make what goes look like less.
             more = {"objects": {**inventory.objects, **new}, "before": inventory.base}
             await self._save(inventory.model_copy(update=more))
+
+    async def recover(self, found: Mapping[str, Applied]) -> None:
+        """Take in again what was *found* by its marks."""
+        inventory = await self.known()
+        objects = {**found, **inventory.objects}
+        self._inventory = inventory.model_copy(update={"objects": objects})
 
     async def claim(self) -> None:
         """Make the inventory ours, if it is not yet."""
@@ -103,7 +109,7 @@ class Books:
 
     async def _save(self, inventory: Inventory) -> None:
         identity = self._target.inventories.identity
-        inventory = inventory.model_copy(update={"claim": identity})
+        inventory = inventory.model_copy(update={"claim": identity, "lost": ""})
         try:
             await self._target.inventories.save(inventory)
         except BaseException:

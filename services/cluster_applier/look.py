@@ -25,6 +25,10 @@ class Look:
     unchanged: int = 0
     kept: str = ""
     """Why nothing was pruned, if so."""
+    lost: str = ""
+    """Why it is not known any more what was applied before, if so."""
+    notes: list[ObjectResult] = field(default_factory=list)
+    """What is to be told besides."""
     held: int = 0
     """Objects that wait until a person allows that they go."""
 
@@ -42,7 +46,7 @@ class Look:
     def results(self) -> list[ObjectResult]:
         """What became of the objects, first of those that were tried."""
         applying, pruning = self.applying, self.pruning
-        return [*applying.results, *applying.held, *pruning.results, *pruning.kept]
+        return [*applying.results, *applying.held, *pruning.results, *pruning.kept, *self.notes]
 
     @property
     def unfinished(self) -> bool:

@@ -16,7 +16,15 @@ from services.cluster_applier.contents import Contents
 from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger
-from services.cluster_applier.domain.pruning import Fate, Judgement, is_flux_own, judged
+from services.cluster_applier.domain.pruning import (
+    WHOLE,
+    WHOLE_VALUE,
+    Fate,
+    Judgement,
+    Proof,
+    is_flux_own,
+    judged,
+)
 from services.cluster_applier.domain.stages import staged
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from services.cluster_applier.pace import pace
@@ -75,6 +83,7 @@ class Pruning:
         self._at_once = at_once
         self._namespace = namespace
         self._dry_run = dry_run
+        self._proof = Proof()
         self._there: dict[str, Mapping[str, Any]] = {}
         self._listed: set[str] = set()
         self._doubted: set[str] = set()
@@ -90,8 +99,15 @@ class Pruning:
             why = f"the sync {sync} declares it now, and keeps it as it is"
             self.results.append(ObjectResult(id=name, action="skipped", message=why))
 
-    async def delete(self, gone: Iterable[tuple[str, Applied]]) -> None:
-        """Delete these objects, in the reverse of the stages."""
+    async def delete(
+        self, gone: Iterable[tuple[str, Applied]], *, mark_set: str = "", confirmed: bool = False
+    ) -> None:
+        """
+        Delete these objects, in the reverse of the stages.
+
+        *mark_set*: what our marks are made with; *confirmed*: a person wants it.
+        """
+        self._proof = Proof(mark_set=mark_set, confirmed=confirmed)
         found = [await self._found(name, applied) for name, applied in gone]
         for _, some in reversed(staged((one.id, one) for one in found)):
             await self._look(some)
@@ -141,7 +157,7 @@ class Pruning:
             if isinstance(metadata, Answer):
                 self._fail(gone, metadata.reason, passing=metadata.passing)
                 return
-            if await self._settled(gone, judged(metadata, gone.applied)):
+            if await self._settled(gone, judged(gone.id, metadata, gone.applied, self._proof)):
                 return
         self._fail(gone, "somebody writes to it all the time; tried again soon", passing=True)
 
@@ -161,13 +177,18 @@ class Pruning:
                 self._keep(gone, judgement.why)
             case Fate.FORGET:
                 self._forget(gone, "skipped" if judgement.why else "deleted", judgement.why)
-            case Fate.DELETE if foreign := await self._contents.foreign(gone.id):
-                self._keep(gone, f"it holds what this sync did not apply: {foreign}")
+            case Fate.DELETE if why := await self._reason_of_contents(gone, judgement):
+                self._keep(gone, why)
             case Fate.DELETE if self._dry_run:
                 self._keep(gone, "would be deleted; prune_dry_run is on")
             case Fate.DELETE:
                 return await self._delete(gone, judgement)
         return True
+
+    async def _reason_of_contents(self, gone: _Gone, judgement: Judgement) -> str:
+        foreign = "" if judgement.whole else await self._contents.foreign(gone.id)
+        remedy = f"annotate it with {WHOLE}: {WHOLE_VALUE} to delete it with all that is in it"
+        return f"it holds what this sync did not apply: {foreign}; {remedy}" if foreign else ""
 
     async def _delete(self, gone: _Gone, judgement: Judgement) -> bool:
         """Delete an object as it was judged; return False where it is another one by now."""

@@ -8,9 +8,9 @@ from services.cluster_applier.discovery import Resource
 from services.cluster_applier.domain.scaling import KINDS as SCALERS
 from services.cluster_applier.domain.status import KINDS
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
+from shared.manifests.marks import MARK
 from shared.runtime.errors import FluxError, TemporaryError
 
-MARK = "fluxcd.io/sync-gc-mark"
 PAGE = "500"
 RESTARTS = 3
 """So often a list begins anew at once because it took too long."""

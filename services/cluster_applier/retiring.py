@@ -3,7 +3,7 @@
 import structlog
 
 from services.cluster_applier.books import Books
-from services.cluster_applier.domain.brake import reason_to_hold
+from services.cluster_applier.domain.brake import ALLOW, reason_to_hold
 from services.cluster_applier.domain.fence import Verdict
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.plan import obsolete, reason_to_keep
@@ -14,7 +14,7 @@ from services.cluster_applier.prune import Pruning
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
 from shared.bus.port import Bus
-from shared.contract import Draft, SyncRequested
+from shared.contract import Draft, ObjectResult, SyncRequested
 from shared.manifests import ObjectId
 
 logger = structlog.get_logger(__name__)
@@ -48,12 +48,17 @@ class Retiring:
             dry_run=self._settings.prune_dry_run,
         )
 
+    def _is_allowed(self, look: Look) -> bool:
+        """Tell whether a person has confirmed what this revision takes away."""
+        return self._allowed == look.header.revision
+
     def allow(self, revision: str) -> None:
         """Let a revision take away as much as it does, now or as soon as it is there."""
         self._allowed = revision or self._allowed
 
     async def retire(self, look: Look) -> None:
         """Delete what is declared no more; note why not, if not."""
+        await self._recover(look)
         inventory = await self._books.known()
         gone = [
             (name, one)
@@ -69,6 +74,26 @@ class Retiring:
             logger.warning("not pruned", sync=look.header.sync, reason=reason, objects=count)
         self._kept = look.kept
 
+    async def _recover(self, look: Look) -> None:
+        """Find by its marks what was applied before, where no inventory says so."""
+        inventory = await self._books.known()
+        if look.lost:
+            look.notes.append(self._note(look.lost))
+        if inventory.revision or not look.header.mark_set:
+            return
+        marked = await self._target.recovery.marked(look.header.mark_set)
+        left = {name: one for name, one in marked.items() if name not in look.declared}
+        await self._books.recover(left)
+        if left:
+            why = f"no inventory named {len(left)} objects that carry our marks, and left git"
+            logger.warning("found by their marks", sync=look.header.sync, objects=len(left))
+            look.notes.append(self._note(why))
+
+    def _note(self, why: str) -> ObjectResult:
+        """Return what is told of the inventory itself."""
+        where = f"ConfigMap {self._target.settings.namespace}/flux-inventory-{self._settings.name}"
+        return ObjectResult(id=where, action="skipped", message=why)
+
     async def _prune(self, look: Look, gone: list[tuple[str, Applied]]) -> str:
         """Delete what is *gone* from git; return why not, if not."""
         pruning, siblings = look.pruning, self._target.siblings
@@ -80,11 +105,15 @@ class Retiring:
         for sync in set(moved.values()):
             await self._bus.publish(Draft(message=SyncRequested(sync=sync, reason="again")))
         going = [(name, one) for name, one in gone if name not in moved]
-        there = sum(1 for _, one in going if one.uid)
+        there = sum(1 for _, one in going if one.uid and not one.found)
         if reason := await self._reason_to_hold(look, there):
             look.held = there
             return reason
         await self._delete(look, going)
+        found = sum(1 for _, one in going if one.found)
+        if found and not self._is_allowed(look) and not self._settings.prune_dry_run:
+            look.held = found
+            return f"{found} objects are known by their marks alone; {ALLOW}"
         dry = self._settings.prune_dry_run and going
         return f"prune_dry_run is on; {len(going)} objects are declared no more" if dry else ""
 
@@ -92,13 +121,14 @@ class Retiring:
         try:
             await self._books.claim()
             await self._books.confirm(at_most=JUST_NOW)
-            await look.pruning.delete(going)
+            mark_set, confirmed = look.header.mark_set, self._is_allowed(look)
+            await look.pruning.delete(going, mark_set=mark_set, confirmed=confirmed)
         except BaseException:
             self._books.remember(look.applying, look.pruning)
             raise
 
     async def _reason_to_hold(self, look: Look, going: int) -> str:
-        if self._settings.prune_dry_run or self._allowed == look.header.revision:
+        if self._settings.prune_dry_run or self._is_allowed(look):
             return ""
         return reason_to_hold(
             going,

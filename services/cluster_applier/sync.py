@@ -62,7 +62,13 @@ class Sync:
         self._retiring.allow(asked.allow_prune)
         applying = self._deploying.round(bundle, inventory)
         pruning = self._retiring.round()
-        look = Look(bundle=bundle, verdict=verdict, applying=applying, pruning=pruning)
+        look = Look(
+            bundle=bundle,
+            verdict=verdict,
+            applying=applying,
+            pruning=pruning,
+            lost=inventory.lost,
+        )
         await self._deploying.deploy(look, inventory)
         await self._retiring.retire(look)
         await self._books.keep(bundle.header, applying, pruning, waiting=bool(look.kept))

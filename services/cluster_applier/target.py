@@ -19,6 +19,7 @@ from services.cluster_applier.inventory_store import InventoryStore
 from services.cluster_applier.kube import Kube, kube
 from services.cluster_applier.lease import Lease, Work
 from services.cluster_applier.live import Live
+from services.cluster_applier.recovery import Recovery
 from services.cluster_applier.siblings import Siblings
 from services.cluster_applier.watch import OnDrift, Watches
 from shared.bundle.sealing import Opener
@@ -48,6 +49,7 @@ class Target:
     watches: Watches
     live: Live
     siblings: Siblings
+    recovery: Recovery
     here: set[str]
     """The syncs that this process works on, as far as it knows."""
     opener: Opener | None
@@ -109,16 +111,18 @@ async def target(
             api, watches.reach, namespace=settings.namespace, name=name, identity=identity
         )
         elsewhere = Elsewhere(ledger, bus)
+        discovery = Discovery(api)
         found = Target(
             settings=settings,
             kube=api,
-            discovery=Discovery(api),
+            discovery=discovery,
             inventories=InventoryStore(api, settings.namespace, identity),
             ledger=ledger,
             lease=lease,
             watches=watches,
             live=live,
             siblings=Siblings(),
+            recovery=Recovery(api, discovery),
             here=here,
             opener=Opener(settings.seal.private_key.read()) if settings.seal else None,
         )

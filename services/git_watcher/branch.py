@@ -10,7 +10,6 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from services.git_watcher.domain import render
-from services.git_watcher.domain.desired import set_name
 from services.git_watcher.domain.marker import Marker
 from services.git_watcher.domain.render import File, Rendered
 from services.git_watcher.ports import Mirror
@@ -18,6 +17,7 @@ from services.git_watcher.settings import SyncSettings
 from shared.bundle.format import Bundle, Header, pack
 from shared.contract import Commit, Problem, RevisionObserved, StateDeclared
 from shared.manifests.files import manifests
+from shared.manifests.marks import set_name
 from shared.runtime import faults
 from shared.runtime.errors import PermanentError
 
@@ -131,7 +131,7 @@ class Branch:
         read = partial(
             render.read,
             default_namespace=sync.default_namespace,
-            mark_set=set_name(sync.marked_url, self.mirror.branch, sync.paths),
+            mark_set=self._mark_set(sync),
             sealer=sync.sealer,
         )
         for start in range(0, len(new), SLICE):
@@ -142,6 +142,9 @@ class Branch:
         PARSED.inc(len(new))
         self._files[scope] = {key: known[key] for key in keys}
         return list(self._files[scope].values())
+
+    def _mark_set(self, sync: SyncSettings) -> str:
+        return set_name(sync.marked_url, self.mirror.branch, sync.paths)
 
     async def _marker(self, sync: SyncSettings) -> Marker:
         return Marker.parse(await self.mirror.note(f"published-{sync.name}"))
@@ -171,6 +174,7 @@ class Branch:
             default_namespace=sync.default_namespace,
             problems=len(rendered.problems),
             skipped=rendered.skipped,
+            mark_set=self._mark_set(sync),
         )
         return await asyncio.to_thread(pack, header, rendered.items, before)
 

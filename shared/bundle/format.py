@@ -83,6 +83,8 @@ class Header(BaseModel):
     """Parts of the desired state that could not be read: then nothing is pruned."""
     skipped: tuple[str, ...] = ()
     """Objects that git declares to be ignored: neither applied nor pruned."""
+    mark_set: str = ""
+    """What the marks of its objects are made with, see `shared.manifests.marks`."""
     index: tuple[Entry, ...] = ()
 
 

@@ -59,10 +59,15 @@ class Stage:
             finally:
                 task.cancel() if dies else stop.set()
 
+    def mark_set(self, sync: str) -> str:
+        """Return what the marks of a sync's objects are made with."""
+        return f"{self.namespace}-{sync}"
+
     async def declare(self, text: str, *, sync: str = "apps", **header: Any) -> None:
         """Say that git declares *text* at a new revision."""
         self.revisions.append(f"{len(self.revisions):040x}")
-        files = [read("a.yaml", text.encode(), default_namespace=self.namespace, mark_set=sync)]
+        namespace, mark_set = self.namespace, self.mark_set(sync)
+        files = [read("a.yaml", text.encode(), default_namespace=namespace, mark_set=mark_set)]
         rendered = render(files)
         values = {
             "sync": sync,
@@ -74,6 +79,7 @@ class Stage:
             "ancestors": tuple(reversed(self.revisions)),
             "default_namespace": self.namespace,
             "problems": len(rendered.problems),
+            "mark_set": mark_set,
             "skipped": rendered.skipped,
         }
         bundle = pack(Header.model_validate({**values, **header}), rendered.items)

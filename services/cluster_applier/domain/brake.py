@@ -1,5 +1,7 @@
 """Holds a push that takes too much away, until a person has confirmed it."""
 
+ALLOW = "`fluxctl sync --allow-prune` lets them go"
+
 
 def reason_to_hold(gone: int, before: int, *, declared: int, limit: float) -> str:
     """
@@ -15,4 +17,4 @@ def reason_to_hold(gone: int, before: int, *, declared: int, limit: float) -> st
         much = f"{gone} of {before} objects, and {limit:.0%} at most go unasked"
     else:
         return ""
-    return f"this revision takes away {much}; `fluxctl sync --allow-prune` lets them go"
+    return f"this revision takes away {much}; {ALLOW}"

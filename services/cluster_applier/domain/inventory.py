@@ -31,6 +31,9 @@ class Applied(BaseModel):
     replicas: bool = False
     """Whether we set how many replicas it has."""
 
+    found: bool = False
+    """Whether its mark alone says that it is ours: then it goes only when a person says so."""
+
     @property
     def unsure(self) -> "Applied":
         """The same while it is not certain what became of it."""
@@ -61,7 +64,7 @@ class Inventory(BaseModel):
     @property
     def base(self) -> int:
         """How many objects there were before a push: of so many it takes some away."""
-        return self.before or sum(1 for one in self.objects.values() if one.uid)
+        return self.before or sum(1 for one in self.objects.values() if one.uid and not one.found)
 
     def encoded(self) -> Mapping[str, str]:
         """Return the data of its ConfigMap."""

@@ -8,6 +8,10 @@ from typing import Any
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ownership import ours
 from shared.manifests import ObjectId, Policies
+from shared.manifests.marks import MARK, mark
+
+WHOLE, WHOLE_VALUE = "fluxcd.io/prune", "with-contents"
+"""The annotation of a namespace or definition that goes with what others have in it."""
 
 
 class Fate(StrEnum):
@@ -29,23 +33,68 @@ class Judgement:
     uid: str = ""
     version: str = ""
     """The one that may be deleted."""
+    whole: bool = False
+    """With all that is in it, whoever made that."""
 
 
-def judged(metadata: Mapping[str, Any] | None, applied: Applied) -> Judgement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What tells that an object is ours, beside the inventory."""
+
+    mark_set: str = ""
+    """What our marks are made with; empty where that is not known."""
+    confirmed: bool = False
+    """A person wants it, also of what is known by its mark alone."""
+
+
+def judged(
+    named: ObjectId, metadata: Mapping[str, Any] | None, applied: Applied, proof: Proof
+) -> Judgement:
     """Return what becomes of an object whose metadata is that; None where it is gone."""
     if metadata is None:
         return Judgement(fate=Fate.FORGET)
-    uid = str(metadata.get("uid", ""))
-    if applied.uid and uid != applied.uid:
-        return Judgement(fate=Fate.FORGET, why="somebody made it anew, so it is not ours")
-    if not applied.uid and not ours(metadata):
-        return Judgement(fate=Fate.FORGET, why="it was never applied, so it is not ours")
+    if why := _reason_to_forget(named, metadata, applied, proof):
+        return Judgement(fate=Fate.FORGET, why=why)
+    if why := _reason_to_keep(metadata, applied, proof):
+        return Judgement(fate=Fate.KEEP, why=why)
+    return Judgement(
+        fate=Fate.DELETE,
+        uid=str(metadata.get("uid", "")),
+        version=str(metadata.get("resourceVersion", "")),
+        whole=(metadata.get("annotations") or {}).get(WHOLE) == WHOLE_VALUE,
+    )
+
+
+def _reason_to_forget(
+    named: ObjectId, metadata: Mapping[str, Any], applied: Applied, proof: Proof
+) -> str:
+    """Return why it is not ours."""
+    fields, found = ours(metadata), (metadata.get("labels") or {}).get(MARK)
+    is_marked = bool(proof.mark_set) and found == mark(proof.mark_set, named.workload)
+    reasons = (
+        (applied.uid and str(metadata.get("uid", "")) != applied.uid, "somebody made it anew"),
+        (not applied.uid and not fields, "it was never applied"),
+        (not fields and not is_marked, "nothing of it is ours any more"),
+        # A label that git itself declares stays as it was applied.
+        (
+            bool(proof.mark_set and found and not is_marked) and fields != applied.fields,
+            "it carries the mark of another sync or another Flux",
+        ),
+    )
+    return next((f"{why}, so it is not ours" for holds, why in reasons if holds), "")
+
+
+def _reason_to_keep(metadata: Mapping[str, Any], applied: Applied, proof: Proof) -> str:
     policies = Policies.of({"metadata": metadata})
-    if policies.unapplied or policies.sync_only:
-        return Judgement(fate=Fate.KEEP, why="it is annotated in the cluster to be kept")
-    if metadata.get("ownerReferences"):
-        return Judgement(fate=Fate.KEEP, why="it has an owner in the cluster, and goes with it")
-    return Judgement(fate=Fate.DELETE, uid=uid, version=str(metadata.get("resourceVersion", "")))
+    reasons = (
+        (policies.unapplied or policies.sync_only, "it is annotated in the cluster to be kept"),
+        (metadata.get("ownerReferences"), "it has an owner in the cluster, and goes with it"),
+        (
+            applied.found and not proof.confirmed,
+            "its mark alone says that it is ours; `fluxctl sync --allow-prune` deletes it",
+        ),
+    )
+    return next((why for holds, why in reasons if holds), "")
 
 
 def is_flux_own(named: ObjectId, namespace: str) -> bool:

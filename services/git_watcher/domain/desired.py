@@ -8,14 +8,11 @@ it, or would for ever. `stringData` becomes `data`: its changes could not be see
 import base64
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 from shared.bundle.format import LARGEST
 from shared.manifests import Declared
-
-MARK = "fluxcd.io/sync-gc-mark"
-"""The label by which Flux v1 knew what it had applied; also what our watches select."""
+from shared.manifests.marks import MARK, mark
 
 _EXPORTED = frozenset(
     {
@@ -31,11 +28,6 @@ _EXPORTED = frozenset(
 _BUILT_IN = frozenset({"", "apps", "batch", "autoscaling", "policy", "extensions"})
 
 
-def set_name(url: str, branch: str, paths: tuple[str, ...]) -> str:
-    """Return Flux v1's name for what a daemon with this configuration applies."""
-    return _hashed(url, branch, *paths)
-
-
 def body(declared: Declared, mark_set: str) -> bytes:
     """
     Return the object as it is applied, as JSON.
@@ -47,8 +39,7 @@ def body(declared: Declared, mark_set: str) -> bytes:
     metadata = {key: one for key, one in value["metadata"].items() if key not in _EXPORTED}
     _texts(metadata.get("annotations"), "metadata.annotations")
     labels = _texts(metadata.get("labels"), "metadata.labels")
-    mark = "sha256." + _hashed(mark_set, str(declared.workload_id))
-    metadata["labels"] = {MARK: mark, **labels}
+    metadata["labels"] = {MARK: mark(mark_set, declared.workload_id), **labels}
     wanted = {key: one for key, one in value.items() if key != "status"}
     wanted["metadata"] = metadata
     if declared.id.group == "" and declared.id.kind == "Secret" and "stringData" in value:
@@ -83,8 +74,3 @@ def _texts(value: Any, field: str) -> Mapping[str, str | None]:
         if not isinstance(one, str | None):
             raise ValueError(f"{field}.{key} is no string; quote it")  # noqa: TRY004 - same
     return value
-
-
-def _hashed(*parts: str) -> str:
-    digest = sha256("".join(parts).encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -10,7 +10,8 @@ from services.cluster_applier.discovery import Discovery
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.inventory import Applied, Inventory
 from services.cluster_applier.domain.ledger import Ledger
-from services.cluster_applier.domain.pruning import Fate, is_flux_own, judged
+from services.cluster_applier.domain.ownership import ours
+from services.cluster_applier.domain.pruning import Fate, Proof, is_flux_own, judged
 from services.cluster_applier.drifting import Drifting
 from services.cluster_applier.inventory_store import LARGEST, InventoryStore
 from services.cluster_applier.kube import Kube
@@ -18,6 +19,7 @@ from services.cluster_applier.live import MOMENT, Live
 from services.cluster_applier.prune import Pruning
 from shared.contract import SyncRequested
 from shared.manifests import ObjectId
+from shared.manifests.marks import MARK, mark
 from shared.runtime.errors import PermanentError
 from tests.unit.cluster_applier.fakes import FakeApi, FakeBus, listed, owned, serving
 
@@ -59,7 +61,42 @@ def pruning(kube: Kube, discovery: Discovery | None = None) -> Pruning:
 def test_only_what_is_ours_and_nobody_keeps_is_deleted(
     metadata: Any, applied: Applied, fate: Fate
 ) -> None:
-    assert judged(metadata, applied).fate is fate
+    assert judged(A, metadata, applied, Proof()).fate is fate
+
+
+A = ObjectId.parse("ConfigMap n/a")
+OURS = {MARK: mark("set", A.workload)}
+COPIED = {MARK: mark("set", ObjectId.parse("ConfigMap n/b").workload)}
+BARE = {"uid": "u", "name": "a"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "applied", "fate"),
+    [
+        ({**BARE, "labels": OURS}, Applied(uid="u"), Fate.DELETE),
+        ({**BARE, "labels": COPIED}, Applied(uid="u"), Fate.FORGET),
+        (BARE, Applied(uid="u", fields="f"), Fate.FORGET),
+        (owned("a", uid="u", labels=OURS), Applied(uid="u", fields="old"), Fate.DELETE),
+        (owned("a", uid="u", labels=COPIED), Applied(uid="u", fields="old"), Fate.FORGET),
+        ({**BARE, "labels": OURS}, Applied(uid="u", found=True), Fate.KEEP),
+    ],
+)
+def test_what_nothing_proves_ours_any_more_is_forgotten(
+    metadata: Any, applied: Applied, fate: Fate
+) -> None:
+    assert judged(A, metadata, applied, Proof(mark_set="set")).fate is fate
+
+
+def test_a_label_that_git_itself_declares_is_no_sign_of_others() -> None:
+    metadata = owned("a", uid="u", labels={MARK: "mine"})
+    applied = Applied(uid="u", fields=ours(metadata))
+    assert judged(A, metadata, applied, Proof(mark_set="set")).fate is Fate.DELETE
+
+
+def test_what_is_known_by_its_mark_alone_goes_when_a_person_says_so() -> None:
+    metadata, applied = {**BARE, "labels": OURS}, Applied(uid="u", found=True)
+    proof = Proof(mark_set="set", confirmed=True)
+    assert judged(A, metadata, applied, proof).fate is Fate.DELETE
 
 
 def test_the_inventories_and_their_namespace_are_flux_own() -> None:
