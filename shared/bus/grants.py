@@ -49,7 +49,7 @@ class Grant:
 def grant(service: str) -> Grant:
     """Return what *service* needs, and nothing else."""
     said, heard = _said_by(service), _heard_by(service)
-    own = rf"{_literal(service)}\.(replies|presence)\.[^.]+"
+    own = rf"{_literal(service)}\.(replies|presence)\..+"
     written = {names.exchange(message) for message in said} | {*_BESIDE_MESSAGES[service]}
     # To bind a queue takes the right to write to it, and to read its exchange.
     bound = {names.exchange(one) for one in heard} & {names.REPLIES, names.PRESENCE}

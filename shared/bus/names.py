@@ -45,9 +45,14 @@ def reply_binding(address: str) -> str:
     return f"#.{address}"
 
 
-def own_queue(service: str, exchange: str) -> str:
-    """Return a new name for a queue that lives as long as its connection."""
-    return f"{service}.{exchange.removeprefix('flux.')}.{uuid4().hex[:12]}"
+def own_queue(service: str, exchange: str, binding: str) -> str:
+    """
+    Return a new name for a queue that lives as long as its connection.
+
+    `git-watcher.presence.1f…`; of who hears about others `gateway.presence.git-watcher.1f…`.
+    """
+    about = [] if binding == service or "#" in binding else [binding]
+    return ".".join((service, exchange.removeprefix("flux."), *about, uuid4().hex[:12]))
 
 
 def queue(service: str, number: int) -> str:

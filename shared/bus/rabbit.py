@@ -43,7 +43,7 @@ async def connect(
     rabbit_wire.tolerate()
     async with (
         Link.open(amqp_url, f"{source} out", tells=False) as out,
-        Link.open(amqp_url, source, tells=True) as into,
+        Link.open(amqp_url, f"{source} in", tells=True) as into,
     ):
         user = nodes(amqp_url)[0].user or "guest"
         rabbit = Rabbit(Outbox(out, user, confirm=confirm), out, into, speaker(source), user)
@@ -123,7 +123,9 @@ class Rabbit:
                 subscription = Subscription(channel)
                 # A new name for each: one that is reused waits for the broker to miss the old one.
                 queue = await channel.declare_queue(
-                    names.own_queue(self._service, exchange), exclusive=True, auto_delete=True
+                    names.own_queue(self._service, exchange, binding),
+                    exclusive=True,
+                    auto_delete=True,
                 )
                 await queue.bind(exchange, binding)
                 await queue.consume(subscription.put, no_ack=True)

@@ -152,7 +152,7 @@ async def test_a_service_reads_its_own_queues_and_no_other(place: Place, service
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_nobody_can_change_what_the_topology_declares(place: Place, service: str) -> None:
-    own = names.own_queue(service, names.REPLIES)
+    own = names.own_queue(service, names.REPLIES, "#")
 
     async def declare_more(channel: AbstractChannel) -> None:
         await channel.declare_queue("more", durable=True)
