@@ -7,9 +7,9 @@ from services.cluster_applier.apply import Applying
 from services.cluster_applier.domain.inventory import Applied, Inventory
 from services.cluster_applier.domain.plan import Plan
 from services.cluster_applier.inventory_store import CONFIRMED
+from services.cluster_applier.look import Look
 from services.cluster_applier.prune import Pruning
 from services.cluster_applier.target import Target
-from shared.bundle.format import Header
 from shared.contract import ObjectResult
 from shared.runtime.errors import TemporaryError
 
@@ -82,14 +82,19 @@ class Books:
             self._inventory = _merged(self._inventory, applying, gone)
             self._unwritten = True
 
-    async def keep(
-        self, header: Header, applying: Applying, pruning: Pruning, *, waiting: bool
-    ) -> None:
+    async def suspend(self, reason: str) -> None:
+        """Write down why the sync is to rest; without a *reason* it goes on."""
+        inventory = await self.known()
+        if inventory.suspended != reason:
+            await self._save(inventory.model_copy(update={"suspended": reason}))
+
+    async def keep(self, look: Look, *, ready: bool) -> None:
         """
         Write the inventory, last of all, if it says anything new.
 
-        *waiting*: whether something is left that is declared no more.
+        *ready*: whether all of the revision is applied and, where that is waited for, ready.
         """
+        header, applying, pruning = look.header, look.applying, look.pruning
         known = await self.known()
         merged = _merged(known, applying, pruning.forgotten).model_copy(
             update={
@@ -97,7 +102,8 @@ class Books:
                 "revision": header.revision,
                 "height": header.height,
                 "generation": header.generation,
-                "before": known.base if waiting else 0,
+                "before": known.base if look.kept else 0,
+                "ready": header.revision if ready else "",
             }
         )
         if merged != known or self._unwritten:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from services.cluster_applier.domain.asked import asked
 from services.cluster_applier.ports import Syncing
 from shared.bus.port import Outcome
-from shared.contract import Draft, Envelope, SyncRequested
+from shared.contract import Draft, Envelope, SuspendRequested, SyncRequested
 from shared.runtime.errors import PermanentError
 
 
@@ -16,13 +16,29 @@ async def on_group(
     syncing = syncs.get(sync)
     if syncing is None:
         raise PermanentError(f"flux.yaml has no sync {sync}")
-    look = asked(envelope.message for envelope in messages)
+    failed = await _carried_out(messages, syncing)
+    look = asked(envelope.message for envelope in messages if envelope.id not in failed)
     try:
         told = await syncing.reconcile(look)
     except PermanentError as error:
         told = (syncing.failed(str(error)),)
     cause = next((one for one in messages if not _is_tick(one)), messages[0])
-    return Outcome(events=tuple(Draft(message=message, cause=cause) for message in told))
+    events = tuple(Draft(message=message, cause=cause) for message in told)
+    return Outcome(events=events, failed=failed)
+
+
+async def _carried_out(
+    messages: Sequence[Envelope], syncing: Syncing
+) -> Mapping[str, PermanentError]:
+    """Do what people order; return by message what can't be done."""
+    failed: dict[str, PermanentError] = {}
+    for envelope in messages:
+        if isinstance(envelope.message, SuspendRequested):
+            try:
+                await syncing.suspend(envelope.message)
+            except PermanentError as error:
+                failed[envelope.id] = error
+    return failed
 
 
 def _is_tick(envelope: Envelope) -> bool:

@@ -78,6 +78,16 @@ class InventoryStore:
             raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
         return await self._read(sync, answer.body)
 
+    async def standing(self, sync: str) -> Inventory:
+        """Return what an inventory says now, though it is another's: it is not ours to write."""
+        answer = await self._kube.get(self._path(sync))
+        if not answer.ok:
+            return Inventory(sync=sync)
+        try:
+            return await asyncio.to_thread(decoded, answer.body.get("data") or {})
+        except ValueError:
+            return Inventory(sync=sync)
+
     async def confirm(self, sync: str, *, at_most: float = CONFIRMED) -> None:
         """
         Return if nobody else wrote the inventory since we read it, *at_most* seconds ago.

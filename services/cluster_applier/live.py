@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from services.cluster_applier.domain.health import health
 from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.status import images, rollout, state
 from shared.bus.port import Bus
@@ -11,6 +12,8 @@ from shared.contract import Draft, WorkloadChanged
 from shared.manifests import ObjectId
 from shared.runtime.tasks import cancelled
 
+_VERSIONS = {"apps": "apps/v1", "batch": "batch/v1"}
+"""Items of a list do not say theirs."""
 MOMENT = 0.05
 """Seconds in which changes of one workload become one message."""
 AGAIN = 3600.0
@@ -41,6 +44,7 @@ class Live:
             now = WorkloadChanged(sync="", target=self._target, id=name, status="gone")
         else:
             seen = rollout(value)
+            doing = health({"apiVersion": _VERSIONS.get(named.group), **value})
             now = WorkloadChanged(
                 sync="",
                 target=self._target,
@@ -48,6 +52,8 @@ class Live:
                 containers=images(value),
                 status=state(value, seen),
                 rollout=seen,
+                health=doing.state,
+                message=doing.message,
                 labels=value["metadata"].get("labels") or {},
             )
         self._now[str(named)] = now

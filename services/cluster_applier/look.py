@@ -23,6 +23,8 @@ class Look:
     placed: Placed = field(default=NOTHING)
     """The objects of the bundle, once it was seen where they are."""
     unchanged: int = 0
+    news: bool = False
+    """Whether there is anything to tell of it."""
     kept: str = ""
     """Why nothing was pruned, if so."""
     lost: str = ""
@@ -31,6 +33,11 @@ class Look:
     """What is to be told besides."""
     held: int = 0
     """Objects that wait until a person allows that they go."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done, or tried."""
+        return bool(self.applying.results or self.pruning.results)
 
     @property
     def header(self) -> Header:

@@ -41,13 +41,14 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
             targets[each.name], more = await stack.enter_async_context(opening)
             workers |= more
         for one in settings.syncs:
-            syncs[one.name] = Sync(one, targets[one.target], bus)
+            syncs[one.name] = Sync(one, targets[one.target], bus, syncs)
         on_group = partial(handlers.on_group, syncs=syncs)
         workers |= {
             "consume": bus.worker("cluster-applier", on_group),
             "tick": ticker(bus, due),
         }
         workers |= {f"drift {name}": one.drifting.run for name, one in syncs.items()}
+        workers |= {f"wait {name}": one.waiting.run for name, one in syncs.items()}
         yield workers
 
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from services.cluster_applier.domain.asked import Asked
-from shared.contract import Message
+from shared.contract import Message, SuspendRequested
 
 
 class Syncing(Protocol):
@@ -16,6 +16,14 @@ class Syncing(Protocol):
         Raises:
             TemporaryError: the cluster can't be reached.
             PermanentError: it can't be done; the sentence says why.
+        """
+
+    async def suspend(self, order: SuspendRequested) -> None:
+        """
+        Let the sync rest, or go on.
+
+        Raises:
+            PermanentError: it can't be noted.
         """
 
     def failed(self, reason: str) -> Message:

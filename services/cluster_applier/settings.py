@@ -23,6 +23,11 @@ class SyncSettings:
     """Those that may be applied to; empty for all."""
     service_account: str = ""
     """`namespace/name` of whom to act as; empty for ourselves."""
+    depends_on: tuple[str, ...] = ()
+    """Syncs that must be applied and ready before."""
+    wait: bool = False
+    """Whether a revision is done only once all of it is ready, or the deadline has passed."""
+    deadline: float = 300.0
 
     def allows(self, named: ObjectId) -> bool:
         """Tell whether an object may be applied; of Flux v1: cluster-scoped ones may."""
@@ -55,6 +60,9 @@ class Settings:
                     interval=sync.sync_interval,
                     namespaces=frozenset(sync.namespaces),
                     service_account=sync.service_account,
+                    depends_on=sync.depends_on,
+                    wait=sync.wait,
+                    deadline=sync.wait_timeout,
                 )
                 for sync in config.syncs
             ),

@@ -7,6 +7,7 @@ applied, `deploying` for how, `retiring` for what goes.
 """
 
 import asyncio
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -17,14 +18,25 @@ from services.cluster_applier.deploying import Deploying
 from services.cluster_applier.domain import telling
 from services.cluster_applier.domain.asked import Asked
 from services.cluster_applier.domain.fence import Verdict
+from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.drifting import Drifting
+from services.cluster_applier.holding import Holding
+from services.cluster_applier.inventory_store import JUST_NOW
 from services.cluster_applier.look import Look
 from services.cluster_applier.retiring import Retiring
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
+from services.cluster_applier.waiting import Waiting
 from services.cluster_applier.watch import FRESH
 from shared.bus.port import Bus
-from shared.contract import Message, SyncCompleted, SyncFailed
+from shared.contract import (
+    Draft,
+    Message,
+    SuspendRequested,
+    SyncCompleted,
+    SyncFailed,
+    SyncRequested,
+)
 
 logger = structlog.get_logger(__name__)
 
@@ -39,24 +51,38 @@ AT_ONCE = 5.0
 class Sync:
     """Implements `ports.Syncing` for one sync."""
 
-    def __init__(self, settings: SyncSettings, target: Target, bus: Bus) -> None:
+    def __init__(
+        self, settings: SyncSettings, target: Target, bus: Bus, others: Mapping[str, "Sync"]
+    ) -> None:
         self.drifting = Drifting(settings.name, settings.target, bus)
+        self.waiting = Waiting(settings.name, target.kube, bus, deadline=settings.deadline)
         self._settings = settings
         self._target = target
+        self._bus = bus
+        self._others = others
         self._declared = Declared(settings, bus, target.opener)
         self._books = Books(settings.name, target)
+        self._holding = Holding(settings, others)
         self._kube = target.kube.acting_as(settings.service_account)
         self._deploying = Deploying(settings, self._kube, target, self._books, self.drifting)
         self._retiring = Retiring(settings, self._kube, target, self._books, bus)
         target.siblings.join(settings.name, self._declared.shelf)
 
     async def reconcile(self, asked: Asked) -> tuple[Message, ...]:
-        """Apply what differs; return what is to be told."""
+        """Apply what differs, unless the sync is held; return what is to be told."""
         begun = asyncio.get_running_loop().time(), self._target.kube.requests
         inventory = await self._books.known()
+        if inventory.suspended:
+            await self._books.confirm(at_most=JUST_NOW)  # another replica may have resumed it
+            return tuple(self._holding.hold(inventory.suspended, self._declared.revision))
         bundle, verdict = await self._declared.judged(asked, inventory)
         if bundle is None or verdict is Verdict.STALE:
             return ()
+        waits = await self._holding.waits(bundle.header)
+        held = self._holding.hold(waits, bundle.header.revision)
+        if waits:
+            self.drifting.ended((), unfinished=True)
+            return tuple(held)
         is_new = bundle.header.revision != inventory.revision
         await self._prepare(asked, is_new=is_new)
         self._retiring.allow(asked.allow_prune)
@@ -71,12 +97,53 @@ class Sync:
         )
         await self._deploying.deploy(look, inventory)
         await self._retiring.retire(look)
-        await self._books.keep(bundle.header, applying, pruning, waiting=bool(look.kept))
+        look.news = is_new or look.changed or asked.person
+        done = await self._ended(look, inventory, begun)
         self._end(look)
         told, self.drifting.told = self.drifting.told, []
-        if is_new or applying.results or pruning.results or asked.person:
-            told.append(self._with_cost(self._completed(look), *begun))
-        return tuple(told)
+        return (*held, *told, *done)
+
+    async def suspend(self, order: SuspendRequested) -> None:
+        """Let the sync rest, or go on."""
+        user, message = order.cause.user or "somebody", order.cause.message
+        reason = f"suspended by {user}" + (f": {message}" if message else "")
+        await self._books.suspend(reason if order.suspended else "")
+
+    async def standing(self) -> Inventory:
+        """Return what the cluster says of the sync now, whoever works on it."""
+        return await self._target.inventories.standing(self._settings.name)
+
+    async def _ended(
+        self, look: Look, inventory: Inventory, begun: tuple[float, int]
+    ) -> Sequence[Message]:
+        """Write the inventory; return what is to be told of the revision now, if anything."""
+        revision, over = look.header.revision, self.waiting.over(look.header.revision)
+        failed, waits = look.applying.failed, self._settings.wait
+        if failed:
+            self.waiting.stop()
+        was_ready = inventory.ready == revision and not look.changed
+        ready = not failed and (not waits or was_ready or bool(over and over.healthy))
+        await self._books.keep(look, ready=ready)
+        if ready and inventory.ready != revision:
+            await self._wake_dependents()
+        if failed or not waits:
+            return (self._with_cost(self._completed(look), *begun),) if look.news else ()
+        if over and not look.news:
+            return (over,)
+        if look.news or not (ready or self.waiting.waits(revision)):
+            done = self._with_cost(self._completed(look), *begun)
+            self.waiting.begin(done, look.placed.known)
+        return ()
+
+    async def _wake_dependents(self) -> None:
+        for name, other in self._others.items():
+            if self._settings.name in other.depends_on:
+                await self._bus.publish(Draft(message=SyncRequested(sync=name, reason="again")))
+
+    @property
+    def depends_on(self) -> Collection[str]:
+        """The syncs that must be ready before."""
+        return self._settings.depends_on
 
     def failed(self, reason: str) -> SyncFailed:
         """Return what is to be told where nothing could be done."""

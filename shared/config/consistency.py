@@ -28,6 +28,7 @@ def contradictions(values: Any) -> Iterator[tuple[Keys, str]]:
     yield from _twice("targets", _items(whole, "targets"), "name", default="default")
     yield from _twice("registries", _items(whole, "registries"), "host")
     yield from _unknown_targets(whole)
+    yield from _dependencies(_items(whole, "syncs"))
     yield from _shared_ports(_mapping(whole.get("health")))
 
 
@@ -61,6 +62,35 @@ def _unknown_targets(whole: Mapping[Any, Any]) -> Iterator[tuple[Keys, str]]:
             yield where, f"{target!r} is not among the targets: {listed}"
 
 
+def _dependencies(syncs: list[Mapping[Any, Any]]) -> Iterator[tuple[Keys, str]]:
+    needs = {
+        str(sync.get("name")): [str(one) for one in _list(sync.get("depends_on"))] for sync in syncs
+    }
+    for index, sync in enumerate(syncs):
+        name = str(sync.get("name"))
+        for number, needed in enumerate(needs[name]):
+            where = ("syncs", index, "depends_on", number)
+            if needed not in needs:
+                yield where, f"{needed!r} is not among the syncs: {', '.join(sorted(needs))}"
+            elif _leads_to(needed, name, needs):
+                yield (
+                    where,
+                    f"{needed!r} waits for {name!r}: neither would ever be applied",
+                )
+
+
+def _leads_to(start: str, wanted: str, needs: Mapping[str, list[str]]) -> bool:
+    seen, todo = set(), [start]
+    while todo:
+        name = todo.pop()
+        if name == wanted:
+            return True
+        if name not in seen:
+            seen.add(name)
+            todo += needs.get(name, ())
+    return False
+
+
 def _shared_ports(health: Mapping[Any, Any]) -> Iterator[tuple[Keys, str]]:
     first: dict[int, str] = {}
     for service, usual in PORTS.items():
@@ -76,6 +106,10 @@ def _shared_ports(health: Mapping[Any, Any]) -> Iterator[tuple[Keys, str]]:
 def _items(whole: Mapping[Any, Any], key: str) -> list[Mapping[Any, Any]]:
     found = whole.get(key)
     return [_mapping(item) for item in found] if isinstance(found, list | tuple) else []
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def _mapping(value: Any) -> Mapping[Any, Any]:

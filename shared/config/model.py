@@ -194,6 +194,13 @@ class Sync(Model):
     """How often all is compared, even if nothing seems to have changed."""
     default_namespace: Name = "default"
     """For objects that name none."""
+    depends_on: tuple[Name, ...] = ()
+    """Other syncs; a revision is applied only once they are applied and ready, those of the same
+    repository at that revision or a later one."""
+    wait: bool = False
+    """Tell a revision as applied only once all of it is ready."""
+    wait_timeout: Period = 300.0
+    """Seconds after which it is told as not healthy instead; it is waited for all the same."""
     namespaces: tuple[Name, ...] = ()
     """Only objects of these namespaces are applied, and cluster-scoped ones; of namespaces
     themselves these. None: of all. Flux v1: --k8s-allow-namespace."""

@@ -45,6 +45,15 @@ class ObjectResult(_Value):
     line: int | None = None
 
 
+class ObjectHealth(_Value):
+    """An object that is not ready."""
+
+    id: str
+    health: str
+    """progressing | failed | terminating | unknown"""
+    message: str = ""
+
+
 class SyncCompleted(Event):
     """A revision was applied; single objects may have failed."""
 
@@ -67,6 +76,11 @@ class SyncCompleted(Event):
     """Objects that would be deleted, but wait until a person allows it."""
     seconds: float = 0.0
     requests: int = 0
+    healthy: bool | None = None
+    """Whether all of it is ready; None where the sync does not wait for that. False: the deadline
+    has passed. It is said again once all is ready."""
+    unhealthy: tuple[ObjectHealth, ...] = ()
+    """What is not ready, 50 objects at most."""
 
     @property
     def subject(self) -> str:
@@ -114,6 +128,10 @@ class WorkloadChanged(Event):
     """Running image by container."""
     status: str = "unknown"
     """started | updating | ready | error | unknown | gone"""
+    health: str = "unknown"
+    """ready | progressing | failed | terminating | unknown, by the rules of kstatus"""
+    message: str = ""
+    """Why it is not ready."""
     rollout: Rollout = Rollout()
     labels: Mapping[str, str] = {}
 

@@ -8,7 +8,7 @@ on the broker are made of (`shared.bus.grants`).
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 
-from shared.contract import cluster, git, images, orders, presence, updates
+from shared.contract import cluster, control, git, images, orders, presence, updates
 from shared.contract.message import Announcement, Event, Message, Question, Reply
 
 SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
@@ -16,7 +16,7 @@ SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier",
 STAGES = SERVICES[:-1]
 """Those that work by partition, and so meet dependencies that are down."""
 
-MODULES = (cluster, git, images, orders, presence, updates)
+MODULES = (cluster, control, git, images, orders, presence, updates)
 """Where the contract is written down."""
 
 
@@ -38,15 +38,17 @@ PUBLISHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "dependency.down.v1": STAGES,
         "dependency.up.v1": STAGES,
+        "diff.made.v1": ("cluster-applier",),
+        "diff.question.v1": ("gateway",),
         "drift.contested.v1": ("cluster-applier",),
         "drift.corrected.v1": ("cluster-applier",),
         "head.question.v1": ("gateway",),
         "head.told.v1": ("git-watcher",),
         "images.found.v1": ("registry-scanner",),
-        "order.accepted.v1": ("repo-writer",),
-        "order.completed.v1": ("repo-writer", "gateway"),
+        "order.accepted.v1": ("repo-writer", "cluster-applier"),
+        "order.completed.v1": ("repo-writer", "cluster-applier", "gateway"),
         "order.given.v1": ("gateway",),
-        "order.rejected.v1": ("repo-writer", "gateway"),
+        "order.rejected.v1": ("repo-writer", "cluster-applier", "gateway"),
         "plan.made.v1": ("repo-writer",),
         "plan.question.v1": ("gateway",),
         "poll.requested.v1": ("git-watcher", "cluster-applier", "gateway"),
@@ -56,8 +58,10 @@ PUBLISHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "scan.failed.v1": ("registry-scanner",),
         "scan.requested.v1": ("registry-scanner", "gateway"),
         "state.declared.v1": ("git-watcher",),
+        "suspend.requested.v1": ("gateway",),
         "sync.completed.v1": ("cluster-applier",),
         "sync.failed.v1": ("cluster-applier",),
+        "sync.held.v1": ("cluster-applier",),
         "sync.requested.v1": ("cluster-applier", "gateway"),
         "tags.listed.v1": ("registry-scanner",),
         "tags.question.v1": ("repo-writer", "gateway"),
@@ -74,6 +78,7 @@ ANSWERS: Mapping[type[Question], type[Reply]] = MappingProxyType(
         git.HeadQuestion: git.HeadTold,
         images.TagsQuestion: images.TagsListed,
         updates.PlanQuestion: updates.PlanMade,
+        control.DiffQuestion: control.DiffMade,
     }
 )
 """What a question is answered with."""

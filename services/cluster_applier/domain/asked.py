@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from shared.contract import Message, StateDeclared, SyncRequested
+from shared.contract import Message, StateDeclared, SuspendRequested, SyncRequested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ def asked(messages: Iterable[Message]) -> Asked:
         match message:
             case StateDeclared():
                 digest = message.bundle
+            case SuspendRequested(suspended=False):
+                reasons.add("person")
             case SyncRequested():
                 reasons.add(message.reason)
                 drifted |= set(message.objects)

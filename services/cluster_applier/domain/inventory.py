@@ -56,6 +56,10 @@ class Inventory(BaseModel):
     before anything else."""
     before: int = 0
     """How many objects there were before the pushes since which something waits to be deleted."""
+    ready: str = ""
+    """The revision of which all was applied and, where the sync waits for that, ready."""
+    suspended: str = ""
+    """Who wants the sync to rest, and why; empty for nobody."""
     objects: Mapping[str, Applied] = {}
     """By object id."""
     lost: str = Field(default="", exclude=True)

@@ -223,3 +223,21 @@ def test_a_configuration_made_in_code_is_checked_too() -> None:
 
     with pytest.raises(ValueError, match=r"syncs\.0\.target: 'prod' is not among the targets"):
         Config.model_validate({"syncs": [sync]})
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        ({"a": ["x"]}, r"syncs\.0\.depends_on\.0: 'x' is not among the syncs: a, b"),
+        ({"a": ["b"], "b": ["a"]}, r"syncs\.0\.depends_on\.0: 'b' waits for 'a': neither"),
+        ({"a": ["a"]}, r"'a' waits for 'a': neither would ever be applied"),
+    ],
+)
+def test_syncs_that_wait_for_nobody_or_for_themselves_are_told(
+    needs: dict[str, list[str]], said: str
+) -> None:
+    syncs = [
+        {"name": name, "git": {"url": "x"}, "depends_on": needs.get(name, [])} for name in "ab"
+    ]
+    with pytest.raises(ValueError, match=said):
+        Config.model_validate({"syncs": syncs})
