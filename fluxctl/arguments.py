@@ -1,14 +1,14 @@
 """What may be typed; names and defaults are Flux v1's."""
 
-import os
 import re
 import sys
-from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namespace
+from argparse import SUPPRESS, Action, ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from fluxctl import commands, dead_letters, names, release, updates
+from fluxctl import commands, control, dead_letters, names, release, updates
 from fluxctl.client import Client
+from fluxctl.durations import default_timeout, seconds
 from fluxctl.errors import UsageError
 
 COMMANDS: Mapping[str, Callable[[Client, Namespace], None]] = {
@@ -24,6 +24,9 @@ COMMANDS: Mapping[str, Callable[[Client, Namespace], None]] = {
     "unlock": updates.unlock,
     "policy": updates.policy,
     "sync": commands.sync,
+    "suspend": control.suspend,
+    "resume": control.resume,
+    "diff": control.diff,
     "dead-letters": dead_letters.dead_letters,
     "version": commands.version,
 }
@@ -33,8 +36,6 @@ _ELSEWHERE = {
     "install": "use the manifests in `k8s/`",
     "identity": "the SSH key is what `git.auth.private_key` of flux.yaml says",
 }
-_DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _OUTPUTS = ("tab", "json")
 
 
@@ -114,25 +115,10 @@ def _everywhere(parser: ArgumentParser, *, of_all: bool) -> None:
     group.add_argument("--context", default=missing, help="of kubectl, for the namespace")
     group.add_argument(
         "--timeout",
-        type=_seconds,
-        default=_default_timeout() if of_all else SUPPRESS,
+        type=seconds,
+        default=default_timeout() if of_all else SUPPRESS,
         help="for each wait; 60s if not given",
     )
-
-
-def _default_timeout() -> float:
-    try:
-        return _seconds(os.environ.get("FLUX_TIMEOUT", "60s"))
-    except ArgumentTypeError:
-        return 60.0
-
-
-def _seconds(text: str) -> float:
-    if text == "0":
-        return 0.0
-    if not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
-        raise ArgumentTypeError(f"{text!r} is no duration; write 30s or 2m")
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
 
 
 def _format(text: str) -> str:
@@ -251,6 +237,9 @@ _ADD = {
     "list-images": _list_images,
     "syncs": _output,
     "sync": _sync,
+    "suspend": control.add_sync,
+    "resume": control.add_sync,
+    "diff": control.add_diff,
     "dead-letters": dead_letters.add_options,
     "release": _release,
     "automate": _one,

@@ -105,6 +105,8 @@ def problems(found: Iterable[Found]) -> list[str]:
             lines.append(f"{place}: {problem['message']}")
         lines += [f"{name}: {message}" for name, message in one["failed"].items()]
         lines += [f"{one['name']}: {one['error']}"] if one["error"] else []
+        lines += [f"{name}: not ready: {why}" for name, why in one.get("unhealthy", {}).items()]
+        lines += [f"{one['name']}: {one['held']}"] if one.get("held") else []
         if one["prune_reason"]:
             lines.append(not_pruned(one))
     return lines
@@ -124,6 +126,8 @@ def down(found: Sequence[Found]) -> list[str]:
 def _state(one: Found) -> str:
     if one["error"]:
         return "failed"
+    if one.get("held"):
+        return "held"
     wrong = len(one["problems"]) + len(one["failed"])
     behind = one["declared"] != one["applied"]
     state = "applying" if behind else "applied"

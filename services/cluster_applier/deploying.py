@@ -60,6 +60,15 @@ class Deploying:
             carried=self._books.carried,
         )
 
+    async def differing(
+        self, bundle: Bundle, inventory: Inventory
+    ) -> tuple[Placed, tuple[Wanted, ...]]:
+        """Return where all of a bundle is, and what of it a round would apply, or has given up."""
+        placed, drifts = await self._place(bundle), self._drifting.drifts
+        todo = plan(placed.known, inventory, {*drifts.pending, *drifts.contested})
+        allowed = (one for one in todo.apply if self._settings.allows(one.id))
+        return placed, tuple(allowed)
+
     async def deploy(self, look: Look, inventory: Inventory) -> None:
         """Apply what differs; what was done is remembered whatever ends us."""
         look.placed = await self._place(look.bundle)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from services.cluster_applier.domain.asked import asked
 from services.cluster_applier.ports import Syncing
 from shared.bus.port import Outcome
-from shared.contract import Draft, Envelope, SuspendRequested, SyncRequested
-from shared.runtime.errors import PermanentError
+from shared.contract import DiffMade, DiffQuestion, Draft, Envelope, SuspendRequested, SyncRequested
+from shared.runtime.errors import PermanentError, TemporaryError
 
 
 async def on_group(
@@ -16,6 +16,13 @@ async def on_group(
     syncing = syncs.get(sync)
     if syncing is None:
         raise PermanentError(f"flux.yaml has no sync {sync}")
+    answers = [
+        Draft(message=await _diff(syncing), cause=envelope)
+        for envelope in messages
+        if isinstance(envelope.message, DiffQuestion)
+    ]
+    if len(answers) == len(messages):
+        return Outcome(events=tuple(answers))
     failed = await _carried_out(messages, syncing)
     look = asked(envelope.message for envelope in messages if envelope.id not in failed)
     try:
@@ -23,8 +30,15 @@ async def on_group(
     except PermanentError as error:
         told = (syncing.failed(str(error)),)
     cause = next((one for one in messages if not _is_tick(one)), messages[0])
-    events = tuple(Draft(message=message, cause=cause) for message in told)
+    events = (*answers, *(Draft(message=message, cause=cause) for message in told))
     return Outcome(events=events, failed=failed)
+
+
+async def _diff(syncing: Syncing) -> DiffMade:
+    try:
+        return await syncing.diff()
+    except (PermanentError, TemporaryError) as error:
+        return DiffMade(error=str(error))
 
 
 async def _carried_out(

@@ -48,7 +48,7 @@ class Holding:
         # Of the same repository at this revision or a later one: what it needs may be new, too.
         return other.repository != header.repository or other.height >= header.height
 
-    def hold(self, reason: str, revision: str) -> Sequence[Message]:
+    def hold(self, reason: str, revision: str, *, suspended: bool = False) -> Sequence[Message]:
         """Return what is to be told where the sync is held, or (without a *reason*) no more."""
         if reason == self._told:
             return ()
@@ -59,5 +59,6 @@ class Holding:
             target=self._settings.target,
             revision=revision,
             reason=reason,
+            suspended=suspended,
         )
         return (held,)

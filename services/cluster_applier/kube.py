@@ -48,6 +48,7 @@ class Kube:
         *,
         check: Check | None = None,
         account: str = "",
+        rehearsing: bool = False,
         tally: _Tally | None = None,
     ) -> None:
         self.name = f"cluster {target.name}"
@@ -55,6 +56,8 @@ class Kube:
         self._door = way_in
         self._check = check
         self._account = account
+        self.rehearsing = rehearsing
+        """Whether nothing is written, and the answers show what would be."""
         self._tally = tally or _Tally()
 
     @property
@@ -64,11 +67,19 @@ class Kube:
 
     def fenced(self, check: Check) -> "Kube":
         """Return the same server, of which nothing that writes is asked unless *check* returns."""
-        return Kube(self._target, self._door, check=check, account=self._account, tally=self._tally)
+        return self._like(check=check)
 
     def acting_as(self, account: str) -> "Kube":
         """Return the same server, asked as the service account `namespace/name`."""
-        return Kube(self._target, self._door, check=self._check, account=account, tally=self._tally)
+        return self._like(account=account)
+
+    def rehearsal(self) -> "Kube":
+        """Return the same server, of which nothing is written: answers show what would be."""
+        return self._like(rehearsing=True)
+
+    def _like(self, **changes: Any) -> "Kube":
+        same = {"check": self._check, "account": self._account, "rehearsing": self.rehearsing}
+        return Kube(self._target, self._door, tally=self._tally, **{**same, **changes})
 
     async def get(self, path: str, *, accept: str = "application/json", **params: str) -> Answer:
         """
@@ -92,22 +103,16 @@ class Kube:
         """
         self._certain(await self.look("/version"))
 
-    async def apply(
-        self, path: str, body: bytes, *, force: bool = True, dry_run: bool = False
-    ) -> Answer:
+    async def apply(self, path: str, body: bytes, *, force: bool = True) -> Answer:
         """Apply *body*; with *force* conflicts are decided for us. The answer is the metadata."""
-        params = {
-            "fieldManager": MANAGER,
-            **({"force": "true"} if force else {}),
-            **({"dryRun": "All"} if dry_run else {}),
-        }
+        params = {"fieldManager": MANAGER, **({"force": "true"} if force else {})}
         return await self._once_more(
             "PATCH",
             "apply",
             path,
             body=body,
             content_type="application/apply-patch+yaml",
-            accept=METADATA,
+            accept="application/json" if self.rehearsing else METADATA,
             params=params,
         )
 
@@ -206,6 +211,8 @@ class Kube:
         }
         if self._check and method != "GET":
             await self._check()  # last of all: who was frozen finds out before it writes
+        if self.rehearsing and method != "GET":
+            params = {**(params or {}), "dryRun": "All"}
         self._count(verb)
         seconds = self._target.timeout
         try:

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from services.cluster_applier.domain.asked import Asked
-from shared.contract import Message, SuspendRequested
+from shared.contract import DiffMade, Message, SuspendRequested
 
 
 class Syncing(Protocol):
@@ -24,6 +24,14 @@ class Syncing(Protocol):
 
         Raises:
             PermanentError: it can't be noted.
+        """
+
+    async def diff(self) -> DiffMade:
+        """
+        Return what applying the sync would change now.
+
+        Raises:
+            TemporaryError: the cluster can't be reached.
         """
 
     def failed(self, reason: str) -> Message:

@@ -39,8 +39,9 @@ async def recreate(
     there = await patient(kube, lambda: kube.look(path, accept=METADATA))
     if kept := _reason_to_leave(there, refused, uid):
         return kept
-    if not await _would_be_taken(kube, path, body):
-        return Sent(answer=refused)
+    tried = await _tried(kube.rehearsal(), path, body)
+    if tried.status != 201 or kube.rehearsing:
+        return _foretold(tried, refused)
     gone = await _deleted(kube, path, there.metadata)
     if gone.status == 409 and tries > 1:
         return await recreate(kube, path, body, refused, uid=uid, tries=tries - 1)
@@ -50,6 +51,12 @@ async def recreate(
         return Sent(answer=_STILL_THERE)
     answer = await patient(kube, lambda: kube.apply(path, body, force=False))
     return Sent(answer=answer, said="deleted and created anew: what changed can't be changed")
+
+
+def _foretold(tried: Answer, refused: Answer) -> Sent:
+    if tried.status == 201:
+        return Sent(answer=tried, said="it would be deleted and created anew")
+    return Sent(answer=refused)
 
 
 def _reason_to_leave(there: Answer, refused: Answer, uid: str) -> Sent | None:
@@ -69,17 +76,17 @@ async def _deleted(kube: Kube, path: str, metadata: Mapping[str, Any]) -> Answer
     return await patient(kube, lambda: kube.delete(path, uid=uid, version=version))
 
 
-async def _would_be_taken(kube: Kube, path: str, body: bytes) -> bool:
-    """Tell whether an object of another name would be created like that."""
+async def _tried(kube: Kube, path: str, body: bytes) -> Answer:
+    """Return what would come of an object of another name that is created like that."""
     value = json.loads(body)
     collection, _, name = path.rpartition("/")
     other = f"{name[:40].rstrip('-.')}-{sha256(name.encode()).hexdigest()[:8]}"
     value["metadata"]["name"] = other
     tried = json.dumps(value).encode()
-    answer = await patient(
-        kube, lambda: kube.apply(f"{collection}/{other}", tried, force=False, dry_run=True)
-    )
-    return answer.status == 201
+    answer = await patient(kube, lambda: kube.apply(f"{collection}/{other}", tried, force=False))
+    if answer.ok and answer.metadata:
+        answer.body["metadata"]["name"] = name
+    return answer
 
 
 async def _is_gone(kube: Kube, path: str, uid: str) -> bool:

@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 from services.cluster_applier.books import Books
 from services.cluster_applier.declared import Declared
 from services.cluster_applier.deploying import Deploying
+from services.cluster_applier.diffing import Diffing
 from services.cluster_applier.domain import telling
 from services.cluster_applier.domain.asked import Asked
 from services.cluster_applier.domain.fence import Verdict
@@ -30,6 +31,7 @@ from services.cluster_applier.waiting import Waiting
 from services.cluster_applier.watch import FRESH
 from shared.bus.port import Bus
 from shared.contract import (
+    DiffMade,
     Draft,
     Message,
     SuspendRequested,
@@ -65,6 +67,7 @@ class Sync:
         self._holding = Holding(settings, others)
         self._kube = target.kube.acting_as(settings.service_account)
         self._deploying = Deploying(settings, self._kube, target, self._books, self.drifting)
+        self._diffing = Diffing(self._kube, target, self._deploying)
         self._retiring = Retiring(settings, self._kube, target, self._books, bus)
         target.siblings.join(settings.name, self._declared.shelf)
 
@@ -74,7 +77,8 @@ class Sync:
         inventory = await self._books.known()
         if inventory.suspended:
             await self._books.confirm(at_most=JUST_NOW)  # another replica may have resumed it
-            return tuple(self._holding.hold(inventory.suspended, self._declared.revision))
+            revision = self._declared.revision
+            return tuple(self._holding.hold(inventory.suspended, revision, suspended=True))
         bundle, verdict = await self._declared.judged(asked, inventory)
         if bundle is None or verdict is Verdict.STALE:
             return ()
@@ -108,6 +112,15 @@ class Sync:
         user, message = order.cause.user or "somebody", order.cause.message
         reason = f"suspended by {user}" + (f": {message}" if message else "")
         await self._books.suspend(reason if order.suspended else "")
+
+    async def diff(self) -> DiffMade:
+        """Return what applying the sync would change now."""
+        inventory = await self._books.known()
+        bundle = await self._declared.shelf.newest()
+        if bundle is None:
+            return DiffMade(error=f"nothing is declared yet by the sync {self._settings.name}")
+        await self._target.watches.compare(at_most=0.0)
+        return await self._diffing.diff(bundle, inventory)
 
     async def standing(self) -> Inventory:
         """Return what the cluster says of the sync now, whoever works on it."""

@@ -78,7 +78,7 @@ class Handlers:
             )
             for repository, spec in parts.items()
         )
-        return await self._say(given, *orders)
+        return await self.say(given, *orders)
 
     def job(self, identity: str) -> Mapping[str, Any]:
         """Return what became of a job."""
@@ -132,8 +132,8 @@ class Handlers:
         if (datetime.now(UTC) - job.given).total_seconds() < self._unheard:
             return ""
         return (
-            f"nobody has begun with the order within {self._unheard:g} s; is repo-writer running?"
-            " It stays in its queue, and will be carried out when repo-writer gets to it."
+            f"nobody has begun with the order within {self._unheard:g} s; is {job.owner} running?"
+            f" It stays in its queue, and will be carried out when {job.owner} gets to it."
         )
 
     async def _sync(self, *, allow_prune: bool) -> str:
@@ -156,7 +156,7 @@ class Handlers:
             if not head.error:
                 self._view.branches[repository].push(head.revision)
         given = OrderGiven(target=self._view.target)
-        return await self._say(given, *signals, self._end_of_sync(heads))
+        return await self.say(given, *signals, self._end_of_sync(heads))
 
     def _end_of_sync(self, heads: Mapping[str, HeadTold]) -> Event:
         errors = dict.fromkeys(head.error for head in heads.values() if head.error)
@@ -194,9 +194,9 @@ class Handlers:
             OrderCompleted(order=repository, about=repository, result=made.result)
             for repository, made in zip(parts, plans, strict=True)
         )
-        return await self._say(given, *ends)
+        return await self.say(given, *ends)
 
-    async def _say(self, *messages: Message) -> str:
+    async def say(self, *messages: Message) -> str:
         """Say what a new job is made of; return its id. A restart reads it from the log."""
         job = uuid7()
         drafts = [Draft(message=message, correlationid=job) for message in messages]

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from services.gateway import answers, auth, requests, stream
+from services.gateway.control import Control
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.domain.errors import ApiError, bad_request, unavailable, unprocessable
 from services.gateway.domain.images import check_fields
@@ -49,6 +50,7 @@ class Api:
         follower: Follower,
         listeners: stream.Listeners,
         dead: DeadLetters,
+        control: Control,
         catch_up: float = CATCH_UP,
     ) -> None:
         self._settings = settings
@@ -58,6 +60,7 @@ class Api:
         self._follower = follower
         self._listeners = listeners
         self._dead = dead
+        self._control = control
         self._catch_up = catch_up
 
     def application(self) -> web.Application:
@@ -73,6 +76,7 @@ class Api:
                 web.get("/api/v1/syncs", self._syncs, allow_head=False),
                 web.get("/api/v1/events", self._events, allow_head=False),
                 *self._dead.routes(),
+                *self._control.routes(),
             ]
         )
         app.on_response_prepare.append(self._dead.hint)

@@ -7,6 +7,7 @@ from services.gateway.alarm import Alarm
 from services.gateway.asking import Asking
 from services.gateway.attendance import Attendance
 from services.gateway.checkpoint import Checkpoint
+from services.gateway.control import Control
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
@@ -41,6 +42,7 @@ async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mappin
         follower=follower,
         listeners=listeners,
         dead=DeadLetters(bus, alarm),
+        control=Control(view, handlers, asking),
     )
     async with serving(api, settings.host, settings.port):
         yield {

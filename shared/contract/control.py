@@ -36,6 +36,8 @@ class SyncHeld(Event):
     """The one that would be applied; empty where none is known."""
     reason: str
     """Empty: it is held no more."""
+    suspended: bool = False
+    """Whether a person wants it, so that only a person ends it."""
 
     @property
     def subject(self) -> str:

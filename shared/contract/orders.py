@@ -20,6 +20,8 @@ class OrderGiven(Event):
     """A dry run: nothing is written."""
     spec: Mapping[str, Any] | None = None
     """As the client sent it, in Flux v1's shape; None for a sync."""
+    owner: str = "repo-writer"
+    """The stage that is to carry it out."""
 
     @property
     def subject(self) -> str:

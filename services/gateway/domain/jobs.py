@@ -25,6 +25,8 @@ class Job:
     """As the client sent it; None for a sync."""
     given: datetime | None = None
     """When it was given; None where only its orders were heard of."""
+    owner: str = "repo-writer"
+    """The stage that is to carry it out."""
     running: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     revision: str = ""
@@ -108,6 +110,7 @@ class Jobs:
         """Note what was asked for."""
         job = self._heard(identity)
         job.orders, job.spec, job.given = given.orders, given.spec, when
+        job.owner = given.owner
         if given.plan and job.result is None:
             job.result = {}
 

@@ -18,6 +18,7 @@ from shared.contract import (
     StateDeclared,
     SyncCompleted,
     SyncFailed,
+    SyncHeld,
     WorkloadChanged,
     WorkloadResult,
 )
@@ -25,7 +26,7 @@ from shared.contract import (
 A = TypeVar("A")
 B = TypeVar("B")
 
-VERSION = 1
+VERSION = 2
 """Raised when a line means something else, or more of the view is kept."""
 
 
@@ -58,6 +59,7 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
     "declared": TypeAdapter(StateDeclared),
     "down": TypeAdapter(Down),
     "failed": TypeAdapter(SyncFailed),
+    "held": TypeAdapter(SyncHeld),
     "job": TypeAdapter(Job),
     "live": TypeAdapter(WorkloadChanged),
 }
@@ -74,6 +76,7 @@ def things(view: View) -> Sequence[Thing]:
         *(("declared", part) for one in view.declared.values() for part in _declared(one)),
         *(("completed", part) for one in view.completed.values() for part in _completed(one)),
         *(("failed", one) for one in view.failed.values()),
+        *(("held", one) for one in view.held.values()),
         *(("live", one) for one in view.live.values()),
         *(("down", Down(dependency=d, source=s, reason=r)) for (d, s), r in view.outages.items()),
         *(("job", part) for one in view.jobs for part in _job(one)),
@@ -112,6 +115,7 @@ def recall(view: View, known: Iterable[Thing]) -> None:
         declared=_whole_declared(some["declared"]),
         completed=_whole_completed(some["completed"]),
         failed=some["failed"],
+        held=some["held"],
         live=some["live"],
         outages={(one.dependency, one.source): one.reason for one in some["down"]},
     )

@@ -74,6 +74,9 @@ def _sync(name: str, one: Repository, view: View) -> Mapping[str, Any]:
         "counts": dict(done.counts) if done else {},
         "failed": view.errors.get(name, {}),
         "error": failed.reason if failed else "",
+        "held": view.held[name].reason if name in view.held else "",
+        "healthy": done.healthy if done else None,
+        "unhealthy": {one.id: one.message for one in done.unhealthy} if done else {},
         "problems": [
             {"file": file, "line": line, "message": message}
             for (file, line), message in problems.items()

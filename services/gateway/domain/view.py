@@ -18,6 +18,7 @@ from shared.contract import (
     StateDeclared,
     SyncCompleted,
     SyncFailed,
+    SyncHeld,
     UpdatePushed,
     Workload,
     WorkloadChanged,
@@ -36,13 +37,15 @@ class View:
         self.completed: dict[str, SyncCompleted] = {}
         self.failed: dict[str, SyncFailed] = {}
         """By sync: why the newest try came to nothing; empty after a success."""
+        self.held: dict[str, SyncHeld] = {}
+        """By sync: why it is not applied now, if so."""
         self.errors: dict[str, dict[str, str]] = {}
         """By sync, by object id: why it is not as declared."""
         self.live: dict[str, WorkloadChanged] = {}
         self.branches: dict[str, Branch] = {name: Branch() for name in repositories}
         """By repository, those of the target's syncs, the first one shown first."""
         self._repositories = repositories
-        self._syncs = frozenset(sync for some in repositories.values() for sync in some)
+        self.syncs = frozenset(sync for some in repositories.values() for sync in some)
         self.present: Mapping[str, frozenset[str]] | None = None
         """By stage: the replicas that are heard of; None while that is not known."""
         self.outages: dict[tuple[str, str], str] = {}
@@ -73,6 +76,7 @@ class View:
         declared: Iterable[StateDeclared],
         completed: Iterable[SyncCompleted],
         failed: Iterable[SyncFailed],
+        held: Iterable[SyncHeld],
         live: Iterable[WorkloadChanged],
         outages: Mapping[tuple[str, str], str],
     ) -> None:
@@ -83,6 +87,7 @@ class View:
         for done in completed:
             self._complete(done)
         self.failed = {one.sync: one for one in failed}
+        self.held = {one.sync: one for one in held}
         self.outages = dict(outages)
         self._workloads = self._automated = None
 
@@ -121,14 +126,15 @@ class View:
         return self._sync_errors.get(sync, {}).get(workload, "")
 
     def applied(self, repository: str) -> list[str]:
-        """Return the applied revision of every sync of a repository; empty for none yet."""
-        done = [self.completed.get(sync) for sync in self._repositories[repository]]
+        """Return the applied revision of every sync that is not suspended; empty for none yet."""
+        awaited = [sync for sync in self._repositories[repository] if not self._rests(sync)]
+        done = [self.completed.get(sync) for sync in awaited]
         return [one.revision if one and one.repository == repository else "" for one in done]
 
     def _state(self, envelope: Envelope) -> None:
         state = envelope.message
         assert isinstance(state, StateDeclared)
-        if state.sync in self._syncs and state.target == self.target:
+        if state.sync in self.syncs and state.target == self.target:
             self.declared[state.sync] = state
             self._workloads = self._automated = None
 
@@ -154,6 +160,7 @@ class View:
     def _complete(self, done: SyncCompleted) -> None:
         self.completed[done.sync] = done
         self.failed.pop(done.sync, None)
+        self.held.pop(done.sync, None)
         errors = {one.id: one.message for one in done.objects if one.action == "failed"}
         self.errors[done.sync] = errors
         self._sync_errors[done.sync] = {_workload(name): said for name, said in errors.items()}
@@ -163,6 +170,17 @@ class View:
         assert isinstance(failed, SyncFailed)
         if failed.target == self.target:
             self.failed[failed.sync] = failed
+
+    def _rests(self, sync: str) -> bool:
+        return sync in self.held and self.held[sync].suspended
+
+    def _held(self, envelope: Envelope) -> None:
+        held = envelope.message
+        assert isinstance(held, SyncHeld)
+        if held.target == self.target:
+            self.held.pop(held.sync, None)
+            if held.reason:
+                self.held[held.sync] = held
 
     def _changed(self, envelope: Envelope) -> None:
         changed = envelope.message
@@ -211,6 +229,7 @@ _FOLDS: Mapping[type[Message], Callable[[View, Envelope], None]] = {
     UpdatePushed: View._pushed,  # noqa: SLF001 - same
     SyncCompleted: View._completed,  # noqa: SLF001 - same
     SyncFailed: View._failed,  # noqa: SLF001 - same
+    SyncHeld: View._held,  # noqa: SLF001 - same
     WorkloadChanged: View._changed,  # noqa: SLF001 - same
     OrderGiven: View._order,  # noqa: SLF001 - same
     OrderAccepted: View._order,  # noqa: SLF001 - same

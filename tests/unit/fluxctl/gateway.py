@@ -35,7 +35,7 @@ class Gateway:
         self.asked.append(request.path_qs)
         self.headers.append(request.headers)
         if request.method == "POST":
-            self.sent.append(json.loads(await request.text()))
+            self.sent.append(json.loads(await request.text() or "null"))
         answer = self.answers.get(request.path, _missing())
         if isinstance(answer, Several):
             answer = answer.next()

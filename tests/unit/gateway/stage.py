@@ -15,6 +15,7 @@ import aiohttp
 from services.gateway.alarm import Alarm
 from services.gateway.asking import Asking
 from services.gateway.checkpoint import Checkpoint
+from services.gateway.control import Control
 from services.gateway.dead_letters import DeadLetters
 from services.gateway.domain.view import View
 from services.gateway.follow import Follower
@@ -33,11 +34,14 @@ from shared.contract import (
     Change,
     Commit,
     Container,
+    DiffMade,
+    DiffQuestion,
     Draft,
     Envelope,
     HeadQuestion,
     HeadTold,
     Message,
+    ObjectDiff,
     ObjectResult,
     OrderCompleted,
     PlanMade,
@@ -221,6 +225,9 @@ def willing(envelope: Envelope) -> Sequence[Message]:
             return [TagsListed(image=image, tags=tuple(Tag(name=tag) for tag in tags))]
         case PlanQuestion():
             return [PlanMade(result={CART: SUCCESS})]
+        case DiffQuestion():
+            changed = ObjectDiff(id="ConfigMap shop/a", action="configured", text="-a\n+b")
+            return [DiffMade(revision=NEW, objects=(changed,), left_off=1)]
         case UpdateRequested(repository=about):
             done = {CART: SUCCESS}
             return [OrderCompleted(order=envelope.id, about=about, revision=NEW, result=done)]
@@ -271,14 +278,16 @@ async def a_stage(
         checkpoint = Checkpoint(state / "view.checkpoint", of=settings.about)
         follower = Follower(bus, view, listeners, checkpoint, idle=0.005, patience=0.05)
         alarm = Alarm(bus, look=0.01)
+        handlers = Handlers(settings, view, asking, unheard=unheard)
         api = Api(
             settings,
             view,
-            handlers=Handlers(settings, view, asking, unheard=unheard),
+            handlers=handlers,
             tags=RegistryTags(view, asking),
             follower=follower,
             listeners=listeners,
             dead=DeadLetters(bus, alarm),
+            control=Control(view, handlers, asking),
             catch_up=0.5,
         )
         url = await stack.enter_async_context(serving(api, "127.0.0.1", 0))

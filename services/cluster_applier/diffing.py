@@ -1,0 +1,97 @@
+"""
+What applying a sync would change now: each object that differs is applied without being written.
+
+It goes the way of a real apply, on a rehearsal of the API server, so that both do the same.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.cluster_applier.deploying import Deploying
+from services.cluster_applier.domain.comparing import difference
+from services.cluster_applier.domain.inventory import Inventory
+from services.cluster_applier.domain.plan import Wanted, obsolete
+from services.cluster_applier.domain.refusal import sentence
+from services.cluster_applier.domain.takeover import leaves_replicas
+from services.cluster_applier.kube import Kube
+from services.cluster_applier.putting import put
+from services.cluster_applier.target import Target
+from shared.bundle.format import Bundle
+from shared.contract import DiffMade, ObjectDiff
+from shared.runtime.tasks import each
+
+AT_ONCE = 8
+MOST = 200
+"""So many objects are compared; more are only counted."""
+LARGEST = 1_000_000
+"""Characters of an answer."""
+
+
+class Diffing:
+    """Compares one sync with its cluster."""
+
+    def __init__(self, kube: Kube, target: Target, deploying: Deploying) -> None:
+        self._kube = kube.rehearsal()
+        self._target = target
+        self._deploying = deploying
+
+    async def diff(self, bundle: Bundle, inventory: Inventory) -> DiffMade:
+        """Return what would become of every object that differs."""
+        placed, wanted = await self._deploying.differing(bundle, inventory)
+        declared = {str(one.id) for one in (*placed.known, *placed.unknown)}
+        gone = obsolete(inventory, declared, bundle.header.skipped)
+        found: list[ObjectDiff] = []
+
+        async def look(one: Wanted) -> None:
+            compared = await self._compared(one, bundle, inventory)
+            if compared is not None:
+                found.append(compared)
+
+        await each(wanted[:MOST], look, at_once=AT_ONCE, name="diff")
+        found += [ObjectDiff(id=name, action="deleted") for name, _ in gone]
+        shown = _as_many_as_fit(sorted(found, key=lambda one: one.id))
+        left_off = len(found) - len(shown) + len(wanted[MOST:])
+        return DiffMade(revision=bundle.header.revision, objects=tuple(shown), left_off=left_off)
+
+    async def _compared(
+        self, one: Wanted, bundle: Bundle, inventory: Inventory
+    ) -> ObjectDiff | None:
+        body, known = bundle.object(one.entry), inventory.objects.get(str(one.id))
+        there = await self._kube.look(one.path)
+        live = there.body if there.ok else None
+        sent = await put(self._kube, self._target.ledger, one, body, known)
+        answer = sent.answer
+        if answer is None:
+            return None
+        if not answer.ok:
+            why = sentence(one.id.kind, answer.status, answer.reason, answer.body)
+            return _told(one, "failed", "; ".join(filter(None, (why, sent.said))))
+        after = _with_replicas(answer.body, live) if leaves_replicas(one.id.kind, body) else None
+        text = await asyncio.to_thread(difference, one.id, live, after or answer.body)
+        if not text:
+            return None
+        said = f"{sent.said}\n" if sent.said else ""
+        return _told(one, "configured" if live else "created", f"{said}{text}")
+
+
+def _with_replicas(after: Any, live: Any) -> Mapping[str, Any] | None:
+    """Show the replicas that stay: they are handed over before anything is applied."""
+    if not live or "replicas" not in live.get("spec", {}):
+        return None
+    return {**after, "spec": {**after["spec"], "replicas": live["spec"]["replicas"]}}
+
+
+def _told(one: Wanted, action: str, text: str) -> ObjectDiff:
+    entry = one.entry
+    return ObjectDiff(id=str(one.id), action=action, text=text, file=entry.file, line=entry.line)
+
+
+def _as_many_as_fit(found: Iterable[ObjectDiff]) -> list[ObjectDiff]:
+    shown, size = [], 0
+    for one in found:
+        size += len(one.text) + 200
+        if size > LARGEST:
+            break
+        shown.append(one)
+    return shown
