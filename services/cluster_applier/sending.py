@@ -22,6 +22,8 @@ from shared.runtime.errors import TemporaryError
 PAUSES = (0.2, 1.0, 3.0)
 """Seconds between the tries of a request that the server has no time for."""
 LONGEST = 10.0
+NOBODYS = "1"
+"""The resourceVersion of no object."""
 TAKEN_OVER = 5
 """Tries to change managedFields, or to merge, while others write to the object."""
 
@@ -48,9 +50,13 @@ async def send(kube: Kube, path: str, body: bytes, manner: Manner) -> Sent:
     Raises:
         TemporaryError: the cluster as a whole has no time, or is away.
     """
+    if manner.ssa == "if-not-present":
+        return await _once(kube, path, body)
+    if manner.first and not manner.scales:
+        created = await _created(kube, path, body)
+        if created is not None:
+            return created
     match manner.ssa:
-        case "if-not-present":
-            return await _once(kube, path, body)
         case "merge":
             return await _merged(kube, path, body)
         case _:
@@ -68,6 +74,23 @@ async def patient(kube: Kube, ask: Callable[[], Awaitable[Answer]]) -> Answer:
     if answer.overloaded:
         raise TemporaryError(kube.name, answer.reason, retry_after=answer.retry_after)
     return answer
+
+
+async def _created(kube: Kube, path: str, body: bytes) -> Sent | None:
+    """
+    Create the object, unless there is one; None where there is one that may be changed.
+
+    That costs one request where there is none: a version that no object has is refused by any
+    object, and overlooked where there is none.
+    """
+    value = json.loads(body)
+    value["metadata"] = {**value.get("metadata", {}), "resourceVersion": NOBODYS}
+    new = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    answer = await _unforced(kube, path, new)
+    if answer.status not in {200, 409}:
+        return Sent(answer=answer)
+    there = await patient(kube, lambda: kube.look(path, accept=METADATA))
+    return Sent(answer=None, said=IGNORED) if ignored(there.metadata) else None
 
 
 async def _overriding(kube: Kube, path: str, body: bytes, manner: Manner) -> Sent:

@@ -185,11 +185,14 @@ async def test_what_somebody_made_and_ignores_is_not_overwritten_even_once(stage
         "metadata": {"name": "a", "annotations": {"fluxcd.io/ignore": "true"}},
         "data": {"k": "mine"},
     }
+    other = {**value, "metadata": {**value["metadata"], "name": "b"}, "data": {"own": "mine"}}
+    await stage.kube.call("POST", f"api/v1/namespaces/{stage.namespace}/configmaps", other)
     await stage.kube.call("POST", f"api/v1/namespaces/{stage.namespace}/configmaps", value)
     async with stage.applying():
-        await stage.declare(config_map("a", k="1"))
-        assert (await stage.completed()).counts == {"skipped": 1}
+        await stage.declare(config_map("a", k="1") + config_map("b", k="1"))
+        assert (await stage.completed()).counts == {"skipped": 2}
         assert await stage.data("a") == {"k": "mine"}
+        assert await stage.data("b") == {"own": "mine"}  # not even where nothing contradicts it
 
 
 async def test_what_was_made_anew_or_has_an_owner_is_not_pruned(stage: Stage) -> None:
