@@ -11,12 +11,15 @@ from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.settings import Settings
 from services.cluster_applier.sync import Sync
 from services.cluster_applier.target import Target, target
-from shared.bus.port import Bus, Worker
+from shared.bus.port import Bus, Window, Worker
 from shared.config.model import Config
 from shared.contract import Draft, SyncRequested
 from shared.runtime import service
 from shared.runtime.health import Health
 from shared.runtime.ticker import ticker
+
+BURSTS = Window(quiet=1.0, max_wait=5.0, at_once=(SyncRequested,), burst=1.0)
+"""Of many revisions in a row the first and the last are applied; a single one does not wait."""
 
 
 @asynccontextmanager
@@ -44,7 +47,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
             syncs[one.name] = Sync(one, targets[one.target], bus, syncs)
         on_group = partial(handlers.on_group, syncs=syncs)
         workers |= {
-            "consume": bus.worker("cluster-applier", on_group),
+            "consume": bus.worker("cluster-applier", on_group, window=BURSTS),
             "tick": ticker(bus, due),
         }
         workers |= {f"drift {name}": one.drifting.run for name, one in syncs.items()}

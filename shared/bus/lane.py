@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from shared.bus.port import Window
 from shared.bus.transport import Delivery
 from shared.bus.window import Gathering
 from shared.contract import Envelope, Order
@@ -57,10 +56,6 @@ class Kept:
 class Settles(Protocol):
     """What a lane hands its groups to."""
 
-    @property
-    def window(self) -> Window | None:
-        """How long to gather."""
-
     async def settle(self, subject: str, group: Sequence[Held]) -> Kept | None:
         """Work *group* off; return what must be tried again later, or None."""
 
@@ -68,12 +63,14 @@ class Settles(Protocol):
 class Lane:
     """Everything in hand for one subject; runs until nothing is left or *stop* is set."""
 
-    def __init__(self, subject: str, settler: Settles, stop: asyncio.Event) -> None:
+    def __init__(
+        self, subject: str, settler: Settles, stop: asyncio.Event, gathering: Gathering
+    ) -> None:
         self.subject = subject
         self._settler = settler
         self._stop = stop
         self._pending: list[Held] = []
-        self._gathering = Gathering(settler.window)
+        self._gathering = gathering
         self._came = asyncio.Event()
 
     def put(self, held: Held) -> None:

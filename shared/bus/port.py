@@ -56,6 +56,9 @@ class Window:
     """Messages of these types are gathered, but neither open it nor keep it open."""
     more: Callable[[Sequence[Envelope]], bool] = lambda _: False
     """Says of what was gathered that more of the same is on its way: quiet is no reason then."""
+    burst: float = 0.0
+    """Where it is given, a group waits only if the one before was handed over less than so long
+    ago: a single message is not held up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ class Gathering:
     def __init__(self, window: Window | None) -> None:
         self._window = window
         self._touched = asyncio.Event()
+        self._closed = float("-inf")
+        """When it closed last."""
 
     def touch(self, newcomer: Envelope) -> None:
         """Say that something came."""
@@ -27,9 +29,17 @@ class Gathering:
         self, pending: Callable[[], list[Envelope]], draining: asyncio.Event
     ) -> None:
         """Return when nothing came for a while, or somebody waits, or it took long enough."""
-        window = self._window
-        if window is None:
-            return
+        loop = asyncio.get_running_loop()
+        if self._window is not None and not self._is_single(self._window, loop.time()):
+            await self._gather(self._window, pending, draining)
+        self._closed = loop.time()
+
+    def _is_single(self, window: Window, now: float) -> bool:
+        return bool(window.burst) and now - self._closed >= window.burst
+
+    async def _gather(
+        self, window: Window, pending: Callable[[], list[Envelope]], draining: asyncio.Event
+    ) -> None:
         loop = asyncio.get_running_loop()
         latest = loop.time() + window.max_wait
         while not draining.is_set() and _is_open(window, pending()):

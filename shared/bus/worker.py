@@ -22,6 +22,7 @@ from shared.bus.presence import Presence
 from shared.bus.publisher import Publisher
 from shared.bus.settle import Settler
 from shared.bus.transport import ChannelLostError, Delivery, Subscription, Transport
+from shared.bus.window import Gathering
 from shared.contract import PARTITIONS
 from shared.contract.codec import MalformedError
 from shared.runtime.lifecycle import unless_stopped
@@ -112,6 +113,7 @@ class _Epoch:
         self._settler = settler
         self._tasks = tasks
         self._lanes: dict[str, Lane] = {}
+        self._gatherings: dict[str, Gathering] = {}
 
     async def run(self, subscription: Subscription, stop: asyncio.Event) -> None:
         """Hand deliveries to their lanes until *stop*; the task group then waits for the lanes."""
@@ -139,9 +141,17 @@ class _Epoch:
         if lane is not None:
             lane.put(held)
             return
-        lane = self._lanes[envelope.subject] = Lane(envelope.subject, self._settler, stop)
+        lane = Lane(envelope.subject, self._settler, stop, self._gathering(envelope.subject))
+        self._lanes[envelope.subject] = lane
         lane.put(held)
         self._tasks.create_task(self._run(lane), name=f"{self._queue} {envelope.subject}")
+
+    def _gathering(self, subject: str) -> Gathering:
+        """Return that of a subject; without a window there is nothing to remember."""
+        window = self._settler.window
+        if window is None:
+            return Gathering(None)
+        return self._gatherings.setdefault(subject, Gathering(window))
 
     async def _run(self, lane: Lane) -> None:
         await lane.run()

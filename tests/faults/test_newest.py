@@ -1,0 +1,78 @@
+"""The newest wins: what came meanwhile is looked at together, however much it was."""
+
+import asyncio
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from sandbox import process
+from sandbox.everything import Everything
+from sandbox.world import World
+from sandbox.world import world as a_world
+from shared.contract import SyncCompleted
+from tests.faults.history import History, history
+from tests.faults.test_replicas import config_map, wait_value
+
+pytestmark = [
+    *(pytest.mark.e2e, pytest.mark.rabbit, pytest.mark.cluster, pytest.mark.faults),
+    pytest.mark.timeout(240),
+]
+
+COMMITS = 100
+WITHIN = 5.0
+"""Seconds in which they are pushed."""
+IMAGES = 50
+
+
+async def test_of_a_hundred_commits_in_five_seconds_three_are_applied_at_most(
+    world: World,
+) -> None:
+    await world.push("Value 0", config_map(world, 0, "a"))
+    await wait_value(world, "a", 0, timeout=30)
+    branch = world.flux.place.git.root / f"{world.namespace}.git"
+    commits = await prepared(world)
+    async with history(world.flux, world.namespace) as told:
+        began = time.monotonic()
+        for number, commit in enumerate(commits, 1):
+            await process.run(["git", "-C", branch, "update-ref", "refs/heads/main", commit])
+            await world.git_hook()
+            await asyncio.sleep(max(0.0, began + number * WITHIN / COMMITS - time.monotonic()))
+        assert time.monotonic() - began < 2 * WITHIN
+        await wait_value(world, "a", COMMITS, timeout=30)
+        async with asyncio.timeout(10):
+            while commits[-1] not in applied(told):
+                await asyncio.sleep(0.05)
+        assert len([one for one in applied(told) if one in commits]) <= 3
+
+
+async def prepared(world: World) -> list[str]:
+    """Push a hundred commits to another branch, so that the host has them; return them."""
+    git = world.copy.git
+    for number in range(1, COMMITS + 1):
+        world.copy.write(config_map(world, number, "a"))
+        await git("commit", "--quiet", "--all", "--message", f"Value {number}")
+    await git("push", "--quiet", "origin", "HEAD:refs/heads/ready")
+    return (await git("log", "--reverse", "--format=%H", "origin/main..HEAD")).split()
+
+
+def applied(told: History) -> list[str]:
+    messages = (one.message for one in told.of(SyncCompleted))
+    return [one.revision for one in messages if isinstance(one, SyncCompleted)]
+
+
+async def test_fifty_images_in_a_window_are_one_commit(place: Everything, tmp_path: Path) -> None:
+    names = [f"w{number:02}" for number in range(IMAGES)]
+    window = {"quiet": "2s", "max_wait": "20s"}
+    name = f"window-{uuid4().hex[:6]}"
+    async with a_world(place, tmp_path, name, automation=window) as world:
+        await asyncio.gather(*(world.push_image(name, "1.0.0") for name in names))
+        await world.push("Add all", {f"{name}.yaml": world.deployment(name) for name in names})
+        await asyncio.gather(*(world.wait_image(name, "1.0.0") for name in names))
+        head = await world.copy.pull()
+        await asyncio.gather(*(world.push_image(name, "1.1.0") for name in names))
+        await asyncio.gather(*(world.image_hook(name) for name in names))
+        await asyncio.gather(*(world.wait_image(name, "1.1.0") for name in names))
+        assert len(await world.wait_commits(head)) == 1
+        assert len(await world.updates(head)) == IMAGES
