@@ -126,6 +126,13 @@ class Node:
             await self._child.kill()
             self._child = None
 
+    def lose_data(self) -> None:
+        """Take away everything that it keeps; it must not run."""
+        if self._child is not None:
+            raise SandboxError("the RabbitMQ node runs; kill it before its data is taken away")
+        shutil.rmtree(self._directory / "mnesia")
+        self._prepare()
+
     async def alarm(self, what: Literal["memory", "disk"], *, on: bool) -> None:
         """Let it believe that this is full (it blocks who publishes), or not any more."""
         if what == "memory":

@@ -45,17 +45,26 @@ class Kube:
     ) -> tuple[int, Any]:
         """Return the status and the decoded answer of one request."""
         headers = {"Content-Type": content_type, "Accept": "application/json"}
-        auth = await self._api.configuration.auth_settings()
-        if "BearerToken" in auth:
-            headers["Authorization"] = auth["BearerToken"]["value"].strip()
         async with self._session.request(
             method,
             f"{self.host}/{path}",
             params=params,
-            headers=headers,
+            headers={**headers, **await self._authorization()},
             data=None if body is None else json.dumps(body),
         ) as answer:
             return answer.status, await answer.json(content_type=None)
+
+    async def metrics(self) -> str:
+        """Return what the API server counts, in Prometheus' text format."""
+        url, headers = f"{self.host}/metrics", await self._authorization()
+        async with self._session.get(url, headers=headers) as answer:
+            return await answer.text()
+
+    async def _authorization(self) -> Mapping[str, str]:
+        auth = await self._api.configuration.auth_settings()
+        if "BearerToken" not in auth:
+            return {}
+        return {"Authorization": str(auth["BearerToken"]["value"]).strip()}
 
     async def get(self, kind: str, name: str, namespace: str = "default") -> Object | None:
         """Return an object, or None where there is none."""

@@ -27,13 +27,11 @@ async def virtual_host(broker: Broker, prefix: str = "flux") -> AsyncIterator[st
         SandboxError: the management API can't be reached, or refuses.
     """
     name = f"{prefix}-{token_hex(4)}"
-    auth = {"Authorization": aiohttp.encode_basic_auth(broker.username, broker.password)}
-    async with aiohttp.ClientSession(broker.management_url, headers=auth) as session:
-        await _put(session, f"/api/vhosts/{name}", None)
-        await _put(session, f"/api/permissions/{name}/{broker.username}", _EVERYTHING)
-        try:
-            yield str(URL(broker.amqp_url).with_path(f"/{name}"))
-        finally:
+    await make(broker, name)
+    try:
+        yield str(URL(broker.amqp_url).with_path(f"/{name}"))
+    finally:
+        async with _management(broker) as session:
             await session.delete(f"/api/vhosts/{name}")
             async with session.get("/api/users") as answer:
                 users = [one["name"] for one in await answer.json()]
@@ -42,14 +40,22 @@ async def virtual_host(broker: Broker, prefix: str = "flux") -> AsyncIterator[st
                     await session.delete(f"/api/users/{user}")
 
 
+async def make(broker: Broker, name: str) -> None:
+    """
+    Make the virtual host *name*, where it is not there.
+
+    Raises:
+        SandboxError: the management API can't be reached, or refuses.
+    """
+    async with _management(broker) as session:
+        await _put(session, f"/api/vhosts/{name}", None)
+        await _put(session, f"/api/permissions/{name}/{broker.username}", _EVERYTHING)
+
+
 async def is_possible(broker: Broker) -> bool:
     """Tell whether the broker's management API is there to make one."""
-    auth = {"Authorization": aiohttp.encode_basic_auth(broker.username, broker.password)}
     try:
-        async with (
-            aiohttp.ClientSession(broker.management_url, headers=auth) as session,
-            session.get("/api/whoami") as answer,
-        ):
+        async with _management(broker) as session, session.get("/api/whoami") as answer:
             return answer.status == 200
     except aiohttp.ClientError:
         return False
@@ -63,6 +69,11 @@ def service_urls(url: str, services: Iterable[str]) -> Mapping[str, str]:
         name: str(place.with_user(f"{vhost}.{name}").with_password(token_hex(16)))
         for name in services
     }
+
+
+def _management(broker: Broker) -> aiohttp.ClientSession:
+    login = aiohttp.encode_basic_auth(broker.username, broker.password)
+    return aiohttp.ClientSession(broker.management_url, headers={"Authorization": login})
 
 
 async def _put(session: aiohttp.ClientSession, path: str, body: object) -> None:
