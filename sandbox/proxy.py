@@ -44,13 +44,14 @@ class Proxy:
             there, back = await asyncio.open_connection(*self._to)
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(_copy(reader, back))
-                    group.create_task(_copy(there, writer))
+                    group.create_task(copy(reader, back))
+                    group.create_task(copy(there, writer))
             finally:
                 back.close()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what comes, until its end."""
     with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
