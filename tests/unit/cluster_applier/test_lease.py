@@ -11,9 +11,12 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
+from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.lease import Lease, Terms
+from services.cluster_applier.live import MOMENT, Live
 from services.cluster_applier.reach import Reach
+from shared.manifests import ObjectId
 from tests.unit.cluster_applier.fakes import FakeApi, FakeBus, serving
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/flux-system/leases"
@@ -167,3 +170,20 @@ async def test_a_verb_that_is_missing_is_named(tmp_path: Path, verb: str) -> Non
         await until(lambda: a.bus.outages)
     assert a.bus.outages == [("down", "cluster default, lease flux-system/flux")]
     assert "allow the verbs get, create and update of leases" in a.bus.reasons[0]
+
+
+async def test_who_lost_it_tells_no_status_any_more_though_it_has_seen_one() -> None:
+    bus, stop, held = FakeBus(), asyncio.Event(), [True]
+    live = Live("default", Ledger(), cast("Any", bus), held=lambda: held[0])
+    named = ObjectId.parse("apps/Deployment n/web")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(live.run(stop))
+        await asyncio.sleep(MOMENT)
+        live.see(named, {"kind": "Deployment", "metadata": {}, "spec": {}})
+        held[0] = False  # as after a thaw: what was seen before is old by now
+        await asyncio.sleep(3 * MOMENT)
+        assert bus.published == []
+        live.see(named, {"kind": "Deployment", "metadata": {}, "spec": {"replicas": 2}})
+        await asyncio.sleep(3 * MOMENT)
+        stop.set()
+    assert bus.published == []
