@@ -81,6 +81,10 @@ class Kube:
         same = {"check": self._check, "account": self._account, "rehearsing": self.rehearsing}
         return Kube(self._target, self._door, tally=self._tally, **{**same, **changes})
 
+    def beside(self) -> "Kube":
+        """Return the same server; what is asked of it there is no part of what a sync costs."""
+        return Kube(self._target, self._door)
+
     async def get(self, path: str, *, accept: str = "application/json", **params: str) -> Answer:
         """
         Read an object or a list.

@@ -108,7 +108,7 @@ async def target(
         watches.ensure({_workload(kind) for kind in KINDS} | {_SCALERS})
         name = f"flux-cluster-applier-{settings.name}"
         lease = Lease(
-            api, watches.reach, namespace=settings.namespace, name=name, identity=identity
+            api.beside(), watches.reach, namespace=settings.namespace, name=name, identity=identity
         )
         elsewhere = Elsewhere(ledger, bus)
         discovery = Discovery(api)
@@ -126,7 +126,7 @@ async def target(
             here=here,
             opener=Opener(settings.seal.private_key.read()) if settings.seal else None,
         )
-        following = Following(api, found.inventories, watches.reach, found.take_in)
+        following = Following(api.beside(), found.inventories, watches.reach, found.take_in)
         parts = (live.run, elsewhere.run, following.run, watches.run)
         yield found, {f"overlook {settings.name}": partial(lease.run, work=partial(_all, parts))}
 

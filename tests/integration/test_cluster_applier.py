@@ -48,8 +48,9 @@ async def test_only_what_changed_is_applied_and_what_left_is_pruned(stage: Stage
         await stage.declare(config_map("a", k="2") + config_map("b", k="1"))
         done = await stage.completed()
         assert done.counts == {"configured": 1, "unchanged": 1}
-        # Besides the apply: a look whether the sync is still ours, and the inventory.
-        assert (applies() - before, done.requests) == (1, 3)
+        assert applies() - before == 1
+        # The object, the inventory, and perhaps the question whether that is still ours.
+        assert done.requests <= 3
         await stage.declare(config_map("a", k="2"))
         assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 1}
 
