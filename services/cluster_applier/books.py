@@ -47,6 +47,8 @@ class Books:
             # What is new must not make what goes look like less.
             more = {"objects": {**inventory.objects, **new}, "before": inventory.base}
             await self._save(inventory.model_copy(update=more))
+        if new:
+            await self._target.look_around(self._sync, new)
 
     async def recover(self, found: Mapping[str, Applied]) -> None:
         """Take in again what was *found* by its marks."""

@@ -1,7 +1,7 @@
 """Keeps inventories in the cluster that they describe, one ConfigMap a sync."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import structlog
 
 from services.cluster_applier.domain.inventory import Inventory, NewerFormatError, decoded
-from services.cluster_applier.kube import METADATA, Kube
+from services.cluster_applier.domain.ledger import number
+from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from services.cluster_applier.namespace import create_in
 from shared.runtime import faults
 from shared.runtime.errors import PermanentError, TemporaryError
@@ -52,6 +53,9 @@ class InventoryStore:
         self._listed_at = float("-inf")
         self._one_at_a_time = asyncio.Lock()
         self._confirming: dict[str, asyncio.Lock] = {}
+        self._read_versions: dict[str, str] = {}
+        """By sync: the version of what was read of inventories that others write."""
+        self._news_at = float("-inf")
 
     async def all(self) -> list[Inventory]:
         """Return every inventory, once: one request for many syncs. Then, nothing."""
@@ -146,10 +150,53 @@ class InventoryStore:
             logger.debug("inventory of others not read", reason=str(error))
             return None
 
+    async def news(self, skip: Collection[str]) -> list[tuple[Inventory, int]]:
+        """
+        Return what other processes wrote since it was read last, each with its version.
+
+        One request tells whether there is anything; many who ask together share it. Inventories
+        of the syncs in *skip* are known better than by what is written.
+        """
+        asked = _now()
+        async with self._one_at_a_time:
+            if self._news_at >= asked:
+                return []
+            begun = _now()
+            found = [
+                one
+                for name, version in (await self._versions()).items()
+                if name not in skip and self._read_versions.get(name) != version
+                if (one := await self._read_others(name)) is not None
+            ]
+            self._news_at = begun
+            return found
+
+    async def _versions(self) -> Mapping[str, str]:
+        answer = await self._kube.get(self.collection, accept=METADATA_LIST, labelSelector=SELECTOR)
+        if not answer.ok:  # then nobody can tell; the ledger knows what was read before
+            return {}
+        found = [item["metadata"] for item in answer.body.get("items") or ()]
+        return {
+            str(one["name"]).removeprefix(_PREFIX): str(one["resourceVersion"]) for one in found
+        }
+
+    async def _read_others(self, sync: str) -> tuple[Inventory, int] | None:
+        answer = await self._kube.get(self._path(sync))
+        found = await self.others(answer.body) if answer.ok else None
+        version = str(answer.metadata.get("resourceVersion", ""))
+        self._read_versions[sync] = version
+        return (found, number(version)) if found else None
+
+    def version(self, sync: str) -> int:
+        """Return the version of an inventory as we wrote it."""
+        known = self._known.get(sync)
+        return number(known.version) if known else 0
+
     async def _take(self, item: Any) -> None:
         name = str(item["metadata"]["name"])
         if name.startswith(_PREFIX) and self._listed is not None:
             sync = name.removeprefix(_PREFIX)
+            self._read_versions[sync] = str(item["metadata"]["resourceVersion"])
             with suppress(PermanentError):  # told when that sync itself is looked at
                 self._listed[sync] = await self._read(sync, item)
 

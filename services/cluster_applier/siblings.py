@@ -32,6 +32,10 @@ class Siblings:
         self._shelves[sync] = shelf
         self._turns[sync] = asyncio.Lock()
 
+    def __len__(self) -> int:
+        """Return how many syncs the target has."""
+        return len(self._shelves)
+
     def __contains__(self, sync: object) -> bool:
         """Tell whether a sync of that name belongs to the target."""
         return sync in self._shelves

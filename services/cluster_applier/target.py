@@ -1,7 +1,7 @@
 """One cluster with everything that is kept of it: kinds, inventories, ledger, watches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -69,6 +69,27 @@ class Target:
         self.ledger.claim(found)
         self.live.owned(found.objects)
         return found
+
+    async def look_around(self, sync: str, new: Collection[str]) -> None:
+        """
+        Find out who else declares what *sync* has just announced as *new*: the first one keeps it.
+
+        Everybody announces before he looks: of two at least one sees the other, and who announced
+        later gives way.
+        """
+        if len(self.siblings) > 1:
+            mine = self.inventories.version(sync)
+            for other, version in await self.inventories.news(skip=self.here):
+                if other.sync not in self.siblings:
+                    continue
+                objects = {
+                    name: one
+                    for name, one in other.objects.items()
+                    if name not in new or one.uid or version < mine
+                }
+                self.ledger.claim(other.model_copy(update={"objects": objects}))
+        for name in new:
+            self.ledger.announce(name, sync)
 
     async def take_in(self, inventory: Inventory, *, now: bool) -> None:
         """Take in what another process wrote of its sync; *now*: that it did so this moment."""

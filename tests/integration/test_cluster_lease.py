@@ -11,7 +11,7 @@ from sandbox.cluster import Cluster, cluster
 from sandbox.progress import silent
 from services.cluster_applier.elsewhere import EXPLAINED
 from shared.contract import DriftCorrected, WorkloadChanged
-from tests.integration.applier_stage import Stage, config_map, staged
+from tests.integration.applier_stage import Stage, config_map, parted, staged
 from tests.integration.test_cluster_applier_care import deployment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
@@ -130,3 +130,18 @@ async def test_another_takes_over_when_who_watches_dies_and_finds_what_happened_
         await wait_holder(stage, before=dead) if dead != await claim(stage) else None
         await stage.kube.merge("ConfigMap", "a", {"data": {"k": "y"}}, stage.namespace)
         await stage.wait_data("a", {"k": "1"})
+
+
+async def test_the_first_owner_keeps_an_object_that_another_replica_is_told_to_apply(
+    stage: Stage,
+) -> None:
+    async with parted(stage) as other, stage.applying(), other.applying():
+        await other.declare(config_map("b", k="1"), sync="other")
+        await other.completed()
+        await stage.declare(config_map("a", k="first"))
+        await stage.completed()
+        await other.declare(config_map("a", k="second") + config_map("b", k="1"), sync="other")
+        done = await other.completed()
+        assert done.counts == {"failed": 1, "unchanged": 1}
+        assert "declared by the sync apps already" in done.problems[0].message
+        assert await stage.data("a") == {"k": "first"}

@@ -91,6 +91,10 @@ class Ledger:
         """Tell whether an object is being applied."""
         return name in self._in_flight
 
+    def announce(self, name: str, sync: str) -> None:
+        """Note that a sync is about to apply an object that is nobody's."""
+        self._owners.setdefault(name, sync)
+
     def take(self, name: str, sync: str) -> None:
         """Give an object to another sync."""
         self._owners[name] = sync
