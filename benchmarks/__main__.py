@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from benchmarks import apply, bus, idle, syncs, updates
+from benchmarks import apply, bus, idle, syncs, updates, writing
 from benchmarks.row import Row, machine, table, write
 
 GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
@@ -15,6 +15,7 @@ GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
     "idle": idle.measure,
     "syncs": syncs.measure,
     "update": updates.measure,
+    "write": writing.measure,
 }
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
