@@ -96,17 +96,29 @@ def _remove(
 ) -> list[Splice]:
     if mapping.is_flow:
         return _remove_flow(there, gone)
-    return [
-        _remove_lines(text, entry) for entry, is_gone in zip(there, gone, strict=True) if is_gone
-    ]
+    spans: list[tuple[int, int]] = []
+    for entry, is_gone in zip(there, gone, strict=True):
+        if is_gone:
+            start, end = _lines_of(text, entry)
+            if spans and spans[-1][1] == start:
+                start, _ = spans.pop()
+            spans.append((start, end))
+    return [_without(text, start, end) for start, end in spans]
 
 
-def _remove_lines(text: str, entry: Entry) -> Splice:
+def _lines_of(text: str, entry: Entry) -> tuple[int, int]:
     key, value = entry
     start = text.rfind("\n", 0, key.start) + 1
     if text[start : key.start].strip():
         raise EditError("an annotation to remove does not stand on a line of its own")
-    return Splice(start=start, end=_end_of_entry(text, value), text="")
+    return start, _end_of_entry(text, value)
+
+
+def _without(text: str, start: int, end: int) -> Splice:
+    """Take lines out; where the last one has no end, the one before it loses its own."""
+    if end == len(text) and not text.endswith("\n"):
+        start = len(text[:start].removesuffix("\n").removesuffix("\r"))
+    return Splice(start=start, end=end, text="")
 
 
 def _end_of_entry(text: str, value: Place) -> int:

@@ -182,6 +182,18 @@ def test_any_text_is_an_annotation(key: str, value: str) -> None:
     assert annotate(after, ID, {key: None}) == text
 
 
+@pytest.mark.parametrize("eol", ["\n", "\r\n"])
+def test_annotations_at_an_end_without_a_line_end_come_and_go(eol: str) -> None:
+    text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  annotations:\n    a: b".replace(
+        "\n", eol
+    )
+    after = annotate(text, ID, {"x": "1", "y": "2"})
+    assert annotate(after, ID, {"x": None, "y": None}) == text
+    bare = text.partition(f"{eol}  annotations")[0]
+    assert annotate(annotate(bare, ID, {"x": "1"}), ID, {"x": None}) == bare
+    assert annotate(after, ID, {"x": None}).endswith('fluxcd.io/y: "2"')
+
+
 @given(
     value=st.one_of(st.text(max_size=12), st.from_regex(r"[0-9xoeEb._:+-]{1,9}", fullmatch=True))
 )
