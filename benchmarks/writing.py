@@ -14,7 +14,7 @@ from services.repo_writer import handlers
 from services.repo_writer.git_repo import GitRepo
 from services.repo_writer.refusals import Refusals
 from services.repo_writer.settings import Place, Repository
-from shared.config.model import Git
+from shared.config.git import Git
 from shared.contract import Draft, ImagesFound, ImageSpec, Message, UpdateRequested
 from shared.git import transport
 from shared.images import Candidate

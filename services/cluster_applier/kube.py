@@ -18,7 +18,7 @@ from prometheus_client import Counter
 from services.cluster_applier.answers import Answer, Event, decoded, event, late, lines, refusal
 from services.cluster_applier.domain.ownership import MANAGER
 from services.cluster_applier.kubeconfig import Door, door
-from shared.config.model import Target
+from shared.config.target import Target
 from shared.runtime.errors import TemporaryError
 
 logger = structlog.get_logger(__name__)

@@ -19,7 +19,7 @@ from kubernetes_asyncio.client import ApiClient
 
 from services.cluster_applier.answers import Answer, decoded
 from services.cluster_applier.domain.kubeconfigs import UnsafeError, checked
-from shared.config.model import KubeconfigSecret, Target
+from shared.config.target import KubeconfigSecret, Target
 from shared.runtime.errors import PermanentError
 
 LONGEST_LINE = 2**21

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
-from shared.config.model import Config, Target
+from shared.config.model import Config
+from shared.config.target import Target
 from shared.git.identity import repository_id
 from shared.manifests import ObjectId
 

@@ -24,7 +24,7 @@ from services.cluster_applier.siblings import Siblings
 from services.cluster_applier.watch import OnDrift, Watches
 from shared.bundle.sealing import Opener
 from shared.bus.port import Bus, Worker
-from shared.config.model import Target as Settings
+from shared.config.target import Target as Settings
 
 _GROUPS = {"CronJob": "batch"}
 _SCALERS = Resource(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from shared.bundle.sealing import Sealer
-from shared.config.model import Config, Git, GitAuth, Sync
+from shared.config.git import Git, GitAuth
+from shared.config.model import Config, Sync
 from shared.git.identity import marked, repository_id, without_credentials
 
 

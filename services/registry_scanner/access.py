@@ -18,7 +18,7 @@ from services.registry_scanner import documents
 from services.registry_scanner.bodies import read
 from services.registry_scanner.challenge import Challenge, challenges
 from services.registry_scanner.ports import UnreadableError
-from shared.config.model import Registry
+from shared.config.images import Registry
 from shared.images import ImageRef
 from shared.runtime.errors import PermanentError, TemporaryError
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from shared.config.model import Config, Registry
+from shared.config.images import Registry
+from shared.config.model import Config
 from shared.images import ImageRef
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from services.repo_writer.domain.proposal import proposal
 from services.repo_writer.pull_requests import PullRequest
-from shared.config.model import Git
+from shared.config.git import Git
 from shared.git.identity import host, project
 from shared.git.mirror import Mirror
 from shared.git.objects import Sign

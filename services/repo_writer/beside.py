@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from shared.config.model import Git
+from shared.config.git import Git
 from shared.git.mirror import Mirror
 from shared.git.objects import Sign
 from shared.git.remote import Pushed

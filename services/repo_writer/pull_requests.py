@@ -16,7 +16,7 @@ from yarl import URL
 
 from services.repo_writer.domain.proposal import Proposal
 from shared.config import secrets
-from shared.config.model import PullRequests
+from shared.config.git import PullRequests
 from shared.runtime.errors import PermanentError, TemporaryError
 from shared.runtime.masking import Masking
 

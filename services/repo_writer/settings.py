@@ -8,7 +8,8 @@ from typing import Self
 from services.repo_writer.domain.gathering import more
 from services.repo_writer.domain.style import Style
 from shared.bus.port import Window
-from shared.config.model import Config, Git
+from shared.config.git import Git
+from shared.config.model import Config
 from shared.contract import PlanQuestion, SyncCompleted, UpdateRequested
 from shared.git.identity import repository_id
 

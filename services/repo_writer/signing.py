@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shared.config import secrets
-from shared.config.model import Signing
+from shared.config.git import Signing
 from shared.git.objects import Sign
 from shared.runtime.errors import PermanentError, TemporaryError
 from shared.runtime.masking import Masking

@@ -23,8 +23,9 @@ from shared.bus.layout import Topology, topology
 from shared.bus.management import Management
 from shared.bus.rabbit_link import BROKEN, nodes
 from shared.config import secrets
+from shared.config.broker import Broker
 from shared.config.load import ConfigError, load
-from shared.config.model import Broker, Config
+from shared.config.model import Config
 from shared.contract.registry import SERVICES
 from shared.runtime import log
 from shared.runtime.errors import PermanentError

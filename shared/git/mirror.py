@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 import pygit2
 import structlog
 
-from shared.config.model import Git
+from shared.config.git import Git
 from shared.git import objects, remote, tidy, transport
 from shared.git.remote import Heads, Moves, Pushed
 from shared.git.store import FAILURES, LIBRARY, Store

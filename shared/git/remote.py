@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pygit2
 
-from shared.config.model import Git
+from shared.config.git import Git
 from shared.git import transport
 from shared.git.transport import Callbacks, RefusedError
 from shared.runtime.errors import TemporaryError

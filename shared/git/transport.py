@@ -10,7 +10,7 @@ import pygit2
 import structlog
 
 from shared.config import secrets
-from shared.config.model import Git
+from shared.config.git import Git
 from shared.git import known_hosts
 from shared.git.identity import host, without_credentials
 from shared.runtime.errors import FluxError, PermanentError, TemporaryError

@@ -12,7 +12,7 @@ from services.registry_scanner.created_cache import CreatedCache
 from services.registry_scanner.oci_registry import OciRegistries
 from services.registry_scanner.ports import UnreadableError
 from services.registry_scanner.settings import Settings
-from shared.config.model import Registry
+from shared.config.images import Registry
 from shared.config.secrets import SecretRef
 from shared.runtime.errors import FluxError, TemporaryError
 

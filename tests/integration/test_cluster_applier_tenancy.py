@@ -13,7 +13,7 @@ import yaml
 from sandbox.cluster import Cluster, cluster
 from sandbox.progress import silent
 from services.cluster_applier.kube import kube
-from shared.config.model import Target
+from shared.config.target import Target
 from shared.contract import DependencyDown, SyncCompleted, SyncFailed
 from shared.runtime.errors import PermanentError
 from tests.integration.applier_stage import Stage, config_map, configured, staged

@@ -17,8 +17,8 @@ from sandbox import process
 from sandbox.cluster import cluster
 from sandbox.kube import Kube, kube
 from sandbox.progress import silent
+from shared.config.broker import ServiceUrls
 from shared.config.load import load
-from shared.config.model import ServiceUrls
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")

@@ -20,7 +20,8 @@ from services.git_watcher.handlers import on_group
 from services.git_watcher.settings import Settings
 from shared.bundle.store import Shelf
 from shared.bus.memory import MemoryBroker
-from shared.config.model import Config, Git
+from shared.config.git import Git
+from shared.config.model import Config
 from shared.contract import Draft, PollRequested
 from shared.git import tidy, transport
 from shared.git.mirror import Mirror

@@ -21,7 +21,7 @@ from services.repo_writer.refusals import Refusals
 from services.repo_writer.settings import Place
 from services.repo_writer.settings import Repository as Written
 from shared.bus.port import Outcome
-from shared.config.model import Git
+from shared.config.git import Git
 from shared.contract import (
     Cause,
     Envelope,

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from services.cluster_applier.kube import Kube, kube
-from shared.config.model import Target
+from shared.config.target import Target
 from shared.runtime.errors import TemporaryError
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]

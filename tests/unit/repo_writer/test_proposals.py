@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from services.repo_writer.domain import trailers
 from services.repo_writer.domain.plan import Plan
 from services.repo_writer.domain.proposal import LONGEST, proposal
-from shared.config.model import Git
+from shared.config.git import Git
 from shared.contract import UpdatePushed
 from tests.unit.repo_writer.fakes import FakeRepo
 from tests.unit.repo_writer.given import AUTOMATED, events, found, handle, said

@@ -1,0 +1,48 @@
+"""`targets`: a cluster, the way in, and the keys by which its Secrets travel."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.config.durations import Period
+from shared.config.secrets import SecretRef
+from shared.config.strict import Model
+from shared.config.values import Name
+
+
+class KubeconfigSecret(Model):
+    """A Secret that holds a kubeconfig."""
+
+    name: Name
+    namespace: Name = "flux-system"
+    key: str = Field(default="value", min_length=1)
+    """As Cluster API names it. The kubeconfig may name no files and run no programs."""
+
+
+class Seal(Model):
+    """The pair of keys by which Secrets travel; `python -m shared.bundle.keys` makes one."""
+
+    public_key: SecretRef
+    """Only git-watcher reads it, and seals every Secret to it."""
+    private_key: SecretRef
+    """Only cluster-applier reads it, and opens them."""
+
+
+class Target(Model):
+    """A cluster."""
+
+    name: Name = "default"
+    kubeconfig: Path | None = None
+    """None: the service account of the pod we run in; outside of a pod what kubectl would take."""
+    context: str | None = None
+    kubeconfig_secret: KubeconfigSecret | None = None
+    """Where the cluster that *kubeconfig* leads to keeps the kubeconfig of this target; read at
+    start."""
+    namespace: Name = "flux-system"
+    """Where the inventories are kept; made if it is missing."""
+    concurrency: int = Field(default=16, ge=1, le=256)
+    """Requests under way at once."""
+    timeout: Period = 30.0
+    """For each request."""
+    seal: Seal | None = None
+    """Without it Secrets lie in the broker as they lie in git."""
