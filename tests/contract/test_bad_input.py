@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiormq.exceptions import ChannelPreconditionFailed
 from prometheus_client import REGISTRY
 
 from shared.bus import names
@@ -58,7 +59,7 @@ BAD: tuple[tuple[str, Mapping[str, object], bytes, str], ...] = (
     ("body", HEADERS, b"\xff\xfe", "Invalid JSON"),
     ("body", HEADERS, b'{"repository": 5}', "repository: Input should be a valid string"),
     ("body", HEADERS, b'{"repository": "%s"}' % (b"r" * 5_000), "its subject must have"),
-    ("size", HEADERS, b" " * 20_000_000, f"20000000 bytes, {LARGEST} are allowed"),
+    ("size", HEADERS, b" " * (LARGEST + 1), f"12000001 bytes, {LARGEST} are allowed"),
     ("route", with_attribute("type", "tags.question.v1"), b'{"image": "a"}', "is not for"),
     ("route", HEADERS, b'{"repository": "other"}', "came by the key"),
 )
@@ -83,6 +84,22 @@ async def test_a_bad_message_is_buried_with_its_reason_and_the_work_goes_on(
         assert reason in letter["flux-reason"]
         assert letter["flux-queue"] == QUEUE
     assert {one: counted("git-watcher", one) - before[one] for one in flaws} == flaws
+
+
+async def test_twenty_megabytes_are_buried_or_refused_by_the_broker(
+    broker: BrokerUnderTest,
+) -> None:
+    seen = Seen()
+    async with broker.connect("/test") as bus, working(bus, "git-watcher", seen):
+        try:
+            await broker.inject(names.COMMANDS, KEY, HEADERS, b" " * 20_000_000)
+        except ChannelPreconditionFailed:
+            pass  # RabbitMQ 4 takes 16 MiB at most
+        else:
+            (letter,) = await broker.wait_dead(1)
+            assert f"20000000 bytes, {LARGEST} are allowed" in letter["flux-reason"]
+        await bus.publish(poll())
+        await seen.wait_messages(1)
 
 
 async def test_a_body_that_is_too_large_is_not_kept_whole(broker: BrokerUnderTest) -> None:
