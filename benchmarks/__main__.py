@@ -6,13 +6,14 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from benchmarks import apply, bus, idle, syncs, updates, writing
+from benchmarks import apply, bus, idle, landing, syncs, updates, writing
 from benchmarks.row import Row, machine, table, write
 
 GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
     "apply": apply.measure,
     "bus": bus.measure,
     "idle": idle.measure,
+    "land": landing.measure,
     "syncs": syncs.measure,
     "update": updates.measure,
     "write": writing.measure,

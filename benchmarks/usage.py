@@ -12,6 +12,12 @@ def pss(pid: int) -> float:
     return int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0]) / 1024
 
 
+def resident(pid: int) -> float:
+    """Return the resident set size of a process, in MiB."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE)[0]) / 1024
+
+
 def cpu(pids: Iterable[int]) -> float:
     """Return the processor seconds that all of *pids* have used so far; exact to 0.01 each."""
     return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")

@@ -1,31 +1,23 @@
 """A branch behind `ports.Repo`, on the mirror that git-watcher uses as well."""
 
-import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from services.repo_writer.aside import Aside
 from services.repo_writer.beside import Notes, SyncTag, refs
-from services.repo_writer.domain.reading import File, read
+from services.repo_writer.declarations import Declarations
 from services.repo_writer.domain.state import State
 from services.repo_writer.domain.style import Person
-from services.repo_writer.settings import Place, Repository
+from services.repo_writer.settings import Repository
 from services.repo_writer.signing import signer
 from shared.git.identity import host
 from shared.git.mirror import Mirror
 from shared.git.remote import Pushed
-from shared.manifests.files import manifests
 from shared.runtime.errors import PermanentError
 
 LOG_DEPTH = 500
 """Commits that are searched for what was written already; a redelivery is seconds old."""
-SLICE = 50
-"""Files that are parsed in one go in a thread, so that the event loop gets its turns."""
-
-Key = tuple[str, str, str]
-"""Path, blob and default namespace."""
 
 
 class GitRepo:
@@ -45,11 +37,7 @@ class GitRepo:
         self.aside = repository.git.push_branch
         self._tags = repository.tags
         self._git = repository.git
-        self._places = repository.places
-        self._parsed: dict[Key, File] = {}
-        self._keys: dict[str, list[Key]] = {}
-        self._revision = ""
-        self._states: dict[frozenset[str], State] = {}
+        self._declarations = Declarations(mirror, repository.places)
 
     @classmethod
     async def open(cls, directory: Path, repository: Repository) -> Self:
@@ -64,12 +52,7 @@ class GitRepo:
 
     async def state(self, revision: str, syncs: Collection[str] = ()) -> State:
         """Return what *syncs* (or all) declare at *revision*; each blob is parsed once."""
-        if self._revision != revision:
-            await self._read(revision)
-        wanted = frozenset(syncs)
-        if wanted not in self._states:
-            self._states[wanted] = await asyncio.to_thread(self._put_together, wanted)
-        return self._states[wanted]
+        return await self._declarations.state(revision, syncs)
 
     async def text(self, revision: str, file: str) -> bytes:
         """Return a file as it is at *revision*."""
@@ -132,53 +115,3 @@ class GitRepo:
             revision, LOG_DEPTH, name=self._git.user, email=self._git.email
         )
         return [(commit.revision, parent, commit.message) for commit, parent in recent]
-
-    async def _read(self, revision: str) -> None:
-        keys = {place.sync: await self._keys_of(revision, place) for place in self._places}
-        known = await asyncio.to_thread(_known, keys.values(), self._parsed)
-        new = [key for key, file in known.items() if file is None]
-        read = {key: file for key, file in known.items() if file is not None}
-        for start in range(0, len(new), SLICE):
-            read |= await self._parse(new[start : start + SLICE])
-        self._parsed, self._keys, self._states = read, keys, {}
-        self._revision = revision
-
-    async def _keys_of(self, revision: str, place: Place) -> list[Key]:
-        namespace, files = place.default_namespace, []
-        for path in place.paths or ("",):
-            with suppress(PermanentError):  # a path that is not there spoils only itself
-                files += await self._mirror.files(revision, [path] if path else [])
-        return await asyncio.to_thread(
-            lambda: [(path, blob, namespace) for path, blob in manifests(files)]
-        )
-
-    async def _parse(self, keys: Sequence[Key]) -> dict[Key, File]:
-        data = await self._mirror.blobs([blob for _, blob, _ in keys])
-        return await asyncio.to_thread(_parsed, keys, data)
-
-    def _put_together(self, syncs: frozenset[str]) -> State:
-        keys = {
-            key: None
-            for sync, some in self._keys.items()
-            if not syncs or sync in syncs
-            for key in some
-        }
-        files = [self._parsed[key] for key in keys]
-        return State.of(
-            (one for file in files for one in file.workloads),
-            (one for file in files for one in file.unread),
-        )
-
-
-def _parsed(keys: Iterable[Key], data: Iterable[bytes]) -> dict[Key, File]:
-    return {
-        (path, blob, namespace): read(path, text, namespace)
-        for (path, blob, namespace), text in zip(keys, data, strict=True)
-    }
-
-
-# What goes through all files runs in threads: some milliseconds for 10,000 of them.
-
-
-def _known(keys: Iterable[Iterable[Key]], parsed: Mapping[Key, File]) -> dict[Key, File | None]:
-    return {key: parsed.get(key) for some in keys for key in some}

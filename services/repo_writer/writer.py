@@ -34,6 +34,11 @@ logger = structlog.get_logger(__name__)
 STUCK = 5
 """Lost races on one head, after which the host is wrong in saying that there was one."""
 
+MOST = 5
+"""Doublings of the pause between two attempts ..."""
+LONGEST = 10.0
+"""... and its end, in seconds."""
+
 COMMITS = Counter("flux_repo_writer_commits_total", "Commits that landed", ["kind"])
 RACES = Counter("flux_repo_writer_lost_races_total", "Pushes refused because the branch moved")
 
@@ -50,7 +55,9 @@ class Writer:
     async def write(self, messages: Sequence[Envelope]) -> Outcome:
         """Write what is wanted of *messages*, or say why not."""
         refused, lost = "", list[str]()
+        clock = asyncio.get_running_loop().time
         while True:
+            begin = clock()
             built = await self._build(messages, refused)
             try:
                 if await self._land(built):
@@ -67,7 +74,7 @@ class Writer:
                 continue
             RACES.inc()
             logger.info("branch moved, building anew", lost=len(lost))
-            await asyncio.sleep(random.uniform(0, 0.05 * 2 ** min(len(lost), 5)))  # noqa: S311 - jitter
+            await asyncio.sleep(_pause(clock() - begin, len(lost)))
 
     async def _told(self, built: Batch) -> tuple[Draft, ...]:
         if not self._repo.aside:
@@ -130,6 +137,15 @@ class Writer:
         except PermanentError as error:
             return Draft(message=PlanMade(error=str(error)), cause=envelope)
         return Draft(message=PlanMade(result=made.result), cause=envelope)
+
+
+def _pause(attempt: float, lost: int) -> float:
+    """
+    Return how long to leave the branch to others, by how long an attempt takes.
+
+    With many writers each must wait for as many attempts as there are others, or all lose again.
+    """
+    return random.uniform(0, min(attempt * 2 ** min(lost, MOST), LONGEST))  # noqa: S311 - jitter
 
 
 def _waiting(draft: Draft, branch: str, url: str) -> Draft:

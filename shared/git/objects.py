@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag
+from pygit2.enums import DeltaStatus, FileMode, ObjectType, RepositoryOpenFlag
 
 from shared.git.memo import NOTES
 from shared.runtime.errors import PermanentError
 
 Sign = Callable[[bytes], str]
 """Returns the armoured signature of an object."""
+DELTAS = 2_000
+"""Changed files, above which all are looked at."""
 LINKS = 8
 """Links on the way to a file; more is a circle."""
 
@@ -69,6 +71,30 @@ def files(
             raise PermanentError(f"there is no {path!r} at {revision[:7]}") from error
         found.update(_of_entry(start, path, tree))
     return sorted(found)
+
+
+def changed(repository: pygit2.Repository, old: str, new: str) -> list[tuple[str, str]] | None:
+    """
+    Return path and blob of every file that *new* has otherwise than *old*; no blob: it is gone.
+
+    None where that does not tell all: links, submodules, new files, or very many.
+    """
+    if old not in repository:
+        return None
+    deltas = list(_tree(repository, old).diff_to_tree(_tree(repository, new)).deltas)
+    if len(deltas) > DELTAS or any(_is_more(delta) for delta in deltas):
+        return None
+    return [
+        (one.old_file.path, "" if one.status == DeltaStatus.DELETED else str(one.new_file.id))
+        for one in deltas
+    ]
+
+
+def _is_more(delta: pygit2.DiffDelta) -> bool:
+    if delta.status not in {DeltaStatus.DELETED, DeltaStatus.MODIFIED}:
+        return True
+    modes = {delta.old_file.mode, delta.new_file.mode}
+    return bool(modes & {FileMode.LINK, FileMode.COMMIT})
 
 
 def read(repository: pygit2.Repository, revision: str, path: str) -> bytes:

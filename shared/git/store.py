@@ -43,6 +43,10 @@ class Store:
         """Return path and blob of every file below *paths* (all where there are none)."""
         return await self._look(lambda: objects.files(self._repository, revision, paths))
 
+    async def changed(self, old: str, new: str) -> list[tuple[str, str]] | None:
+        """Return path and blob of what differs between two revisions; see `objects.changed`."""
+        return await self._look(lambda: objects.changed(self._repository, old, new))
+
     async def blob(self, identity: str) -> bytes:
         """Return the content of a blob."""
         return await self._look(lambda: objects.blob(self._repository, identity))

@@ -510,6 +510,42 @@ async def test_a_key_that_cannot_sign_is_waited_for_and_never_shown(
     assert events(await handle(repo, said(found())), UpdatePushed)
 
 
+async def test_what_is_followed_is_what_would_be_read_anew(world: World) -> None:
+    places = [
+        Place(sync="one", paths=("apps",), default_namespace="default"),
+        Place(sync="two", paths=(), default_namespace="other"),
+    ]
+    await world.copy.commit_and_push(
+        "Many", {f"apps/{name}.yaml": deployment(name, "1") for name in "abcd"}
+    )
+    (world.copy.directory / "link.yaml").symlink_to("apps/a.yaml")
+    following = await world.writer("mirror", *places)
+    changes: list[Mapping[str, str | None]] = [
+        {"apps/a.yaml": deployment("a", "2")},
+        {"apps/a.yaml": None, "apps/b.yaml": deployment("b", "2"), "note": "c"},
+        {"apps/e.yaml": deployment("e", "1")},
+        {"apps/b.yaml": deployment("c", "1")},
+        {"apps/b.yaml": deployment("b", "3"), "apps/c.yaml": "image: {"},
+        {"apps/c.yaml": deployment("c", "3")},
+        {"apps/Chart.yaml": "name: x\n", "apps/values.yaml": "image: x\n"},
+        {"apps/d.yaml": deployment("d", "2")},
+        {"apps/Chart.yaml": None},
+    ]
+    for number, change in enumerate(changes):
+        for file, text in change.items():
+            if text is None:
+                world.copy.remove(file)
+            else:
+                world.copy.write({file: text})
+        await world.copy.commit(f"Change {number}")
+        await world.copy.push()
+        anew = await world.writer(f"anew-{number}", *places)
+        head = await following.fetch()
+        assert head == await anew.fetch()
+        for syncs in ((), ("one",), ("two",), ("one", "two")):
+            assert await following.state(head, syncs) == await anew.state(head, syncs)
+
+
 async def test_a_file_is_parsed_once_however_often_the_branch_moves(world: World) -> None:
     repo = await world.writer()
     states = [await repo.state(await repo.fetch())]

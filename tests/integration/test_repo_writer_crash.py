@@ -10,6 +10,7 @@ import pytest
 from sandbox.broker import Broker, rabbitmq
 from sandbox.git_server import GitServer, git_server
 from sandbox.progress import silent
+from sandbox.writer_stage import WriterStage, writer_stage
 from shared.contract import (
     Draft,
     Envelope,
@@ -18,7 +19,6 @@ from shared.contract import (
     UpdatePushed,
     UpdateRejected,
 )
-from tests.integration.writer_stage import WriterStage, writer_stage
 from tests.unit.repo_writer.given import AUTOMATED, HOST, WEB, deployment, found, policies
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(180)]

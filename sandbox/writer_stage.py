@@ -31,6 +31,8 @@ class WriterStage:
     copy: WorkingCopy
     bus: Client
     repository: str
+    branch: Path
+    """The file in which the host has the head of the branch."""
     password: str
 
     @asynccontextmanager
@@ -82,5 +84,6 @@ async def writer_stage(
                 copy=copy,
                 bus=bus,
                 repository=repository_id(repository.http_url, "main"),
+                branch=repository.path / "refs" / "heads" / "main",
                 password=git.password,
             )
