@@ -515,13 +515,15 @@ async def test_what_is_followed_is_what_would_be_read_anew(world: World) -> None
         Place(sync="one", paths=("apps",), default_namespace="default"),
         Place(sync="two", paths=(), default_namespace="other"),
     ]
-    await world.copy.commit_and_push(
-        "Many", {f"apps/{name}.yaml": deployment(name, "1") for name in "abcd"}
-    )
-    (world.copy.directory / "link.yaml").symlink_to("apps/a.yaml")
+    files = {f"apps/{name}.yaml": deployment(name, "1") for name in "abcd"}
+    files["base/f.yaml"] = deployment("f", "1")
+    world.copy.write(files)
+    (world.copy.directory / "apps/link.yaml").symlink_to("../base/f.yaml")
+    await world.copy.commit_and_push("Many", {})
     following = await world.writer("mirror", *places)
     changes: list[Mapping[str, str | None]] = [
         {"apps/a.yaml": deployment("a", "2")},
+        {"base/f.yaml": deployment("f", "2")},
         {"apps/a.yaml": None, "apps/b.yaml": deployment("b", "2"), "note": "c"},
         {"apps/e.yaml": deployment("e", "1")},
         {"apps/b.yaml": deployment("c", "1")},
