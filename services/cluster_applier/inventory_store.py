@@ -23,7 +23,7 @@ FRESH = 30.0
 """Seconds for which what a list told of another sync's inventory is good enough."""
 CONFIRMED = 2.0
 """Seconds after which it is asked again whether an inventory is still as we know it ..."""
-JUST_NOW = 0.25
+JUST_NOW = 1.0
 """... and where much depends on it, as at the begin of a stage."""
 _MARK = "app.kubernetes.io/managed-by"
 SELECTOR = f"{_MARK}=flux"

@@ -88,7 +88,7 @@ class Sync:
             self.drifting.ended((), unfinished=True)
             return tuple(held)
         is_new = bundle.header.revision != inventory.revision
-        await self._prepare(asked, is_new=is_new)
+        await self._prepare(asked, is_new=is_new, is_empty=not inventory.objects)
         self._retiring.allow(asked.allow_prune)
         applying = self._deploying.round(bundle, inventory)
         pruning = self._retiring.round()
@@ -168,13 +168,13 @@ class Sync:
             reason=reason,
         )
 
-    async def _prepare(self, asked: Asked, *, is_new: bool) -> None:
+    async def _prepare(self, asked: Asked, *, is_new: bool, is_empty: bool) -> None:
         """
         Begin anew where a person or a new revision decides; compare all where it is time.
 
         What is *first* looked at may have been worked on by a process that could not say so.
         """
-        is_first = self._settings.name not in self._target.here
+        is_first = self._settings.name not in self._target.here and not is_empty
         self._target.here.add(self._settings.name)
         if asked.person or is_new:
             self.drifting.drifts.forgive()
