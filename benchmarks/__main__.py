@@ -6,12 +6,13 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from benchmarks import apply, bus, idle, landing, syncs, updates, writing
+from benchmarks import apply, bus, gateway, idle, landing, syncs, updates, writing
 from benchmarks.row import Row, machine, table, write
 
 GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
     "apply": apply.measure,
     "bus": bus.measure,
+    "gateway": gateway.measure,
     "idle": idle.measure,
     "land": landing.measure,
     "syncs": syncs.measure,

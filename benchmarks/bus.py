@@ -1,4 +1,4 @@
-"""The bus: throughput and latency of a worker beside a bare aio_pika loop that does the same."""
+"""The bus: throughput of a worker beside a bare aio_pika loop that does the same; see `latency`."""
 
 import asyncio
 import time
@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import aio_pika
 
+from benchmarks import latency
 from benchmarks.row import Row, at_least, median
 from sandbox.broker import rabbitmq
 from sandbox.virtual_host import virtual_host
@@ -21,7 +22,11 @@ from shared.contract import Draft, Envelope, PollRequested, ScanCompleted, parti
 
 MESSAGES = 5_000
 TURNS = 5
-SUBJECTS = tuple(f"repository-{number}#main" for number in range(50))
+IN_FLIGHT = 100
+"""Publishes at once, ours and the bare ones."""
+OF_A_SUBJECT = 5
+"""Messages, and so the events of one group."""
+SUBJECTS = tuple(f"repository-{number}#main" for number in range(MESSAGES // OF_A_SUBJECT))
 
 
 async def measure() -> list[Row]:
@@ -32,14 +37,18 @@ async def measure() -> list[Row]:
         url = await stack.enter_async_context(virtual_host(broker))
         await declare(topology([]), amqp_url=url, management_url=broker.management_url)
         bus = await stack.enter_async_context(rabbit.connect(url, source="/bench"))
-        ours, bare = [], []
-        for _ in range(TURNS):
-            await _fill(bus)
-            bare.append(await _bare(url))
-            await _fill(bus)
-            ours.append(await _worker(bus))
+        return [await _throughput(url, bus), await latency.measure(url)]
+
+
+async def _throughput(url: str, bus: Client) -> Row:
+    ours, bare = [], []
+    for _ in range(TURNS):
+        await _fill(bus)
+        bare.append(await _bare(url))
+        await _fill(bus)
+        ours.append(await _worker(bus))
     floor = median(bare)
-    return [at_least("bus.worker", median(ours), "messages/s", floor=floor, bar=0.6 * floor)]
+    return at_least("bus.worker", median(ours), "messages/s", floor=floor, bar=0.6 * floor)
 
 
 async def _fill(bus: Client) -> None:
@@ -62,7 +71,8 @@ async def _worker(bus: Client) -> float:
         return Outcome(events=tuple(Draft(message=event, cause=one) for one in messages))
 
     begin = time.perf_counter()
-    await bus.worker("git-watcher", on_group, parallel=50)(stop)
+    parallel = IN_FLIGHT // OF_A_SUBJECT
+    await bus.worker("git-watcher", on_group, parallel=parallel)(stop)
     return MESSAGES / (time.perf_counter() - begin)
 
 
@@ -71,12 +81,16 @@ async def _bare(url: str) -> float:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange(names.EVENTS, ensure=False)
-        slots, finished, done = asyncio.Semaphore(100), asyncio.Event(), 0
+        slots, finished, done = asyncio.Semaphore(IN_FLIGHT), asyncio.Event(), 0
 
         async def on_message(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             nonlocal done
             async with slots:
-                copy = aio_pika.Message(message.body, headers=message.headers)
+                copy = aio_pika.Message(
+                    message.body,
+                    headers=message.headers,
+                    delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                )
                 await exchange.publish(copy, "scan.completed.v1.0")
                 await message.ack()
             done += 1

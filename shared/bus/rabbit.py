@@ -40,15 +40,25 @@ async def connect(
     pace: Pace | None = None,
 ) -> AsyncIterator[Client]:
     """Open the bus on the broker at *amqp_url*, as *source* (`/<service>/<replica>`)."""
+    async with (
+        transport(amqp_url, source=source, confirm=confirm) as rabbit,
+        client(rabbit, source, prefetch=prefetch, pace=pace or Pace()) as bus,
+    ):
+        yield bus
+
+
+@asynccontextmanager
+async def transport(
+    amqp_url: str, *, source: str, confirm: float = CONFIRM_TIMEOUT
+) -> AsyncIterator["Rabbit"]:
+    """Open what the bus rests upon."""
     rabbit_wire.tolerate()
     async with (
         Link.open(amqp_url, f"{source} out", tells=False) as out,
         Link.open(amqp_url, f"{source} in", tells=True) as into,
     ):
         user = nodes(amqp_url)[0].user or "guest"
-        rabbit = Rabbit(Outbox(out, user, confirm=confirm), out, into, speaker(source), user)
-        async with client(rabbit, source, prefetch=prefetch, pace=pace or Pace()) as bus:
-            yield bus
+        yield Rabbit(Outbox(out, user, confirm=confirm), out, into, speaker(source), user)
 
 
 class Rabbit:
@@ -88,7 +98,7 @@ class Rabbit:
         channel = await self._open(prefetch)
         subscription = Subscription(channel)
         try:
-            await rabbit_channel.consume(channel, queue, subscription.put)
+            await rabbit_channel.consume(channel, queue, subscription)
             yield subscription
         finally:
             with suppress(*BROKEN):
@@ -99,7 +109,7 @@ class Rabbit:
         """Hold the first *limit* messages of *queue*."""
         channel = await self._open(limit)
         try:
-            yield [Delivery(message) async for message in rabbit_channel.got(channel, queue, limit)]
+            yield [one async for one in rabbit_channel.got(channel, queue, limit)]
         finally:
             with suppress(*BROKEN):
                 await channel.close()
@@ -128,7 +138,7 @@ class Rabbit:
                     auto_delete=True,
                 )
                 await queue.bind(exchange, binding)
-                await queue.consume(subscription.put, no_ack=True)
+                await rabbit_channel.consume(channel, queue.name, subscription, no_ack=True)
                 self._unread.pop(exchange, None)
                 if bound:
                     bound.set()
@@ -155,12 +165,13 @@ class Rabbit:
         subscription = Subscription(channel)
         try:
             await rabbit_channel.consume(
-                channel, stream, subscription.put, {"x-stream-offset": offset}
+                channel, stream, subscription, arguments={"x-stream-offset": offset}
             )
             self._unread.pop(stream, None)
             while True:
-                for delivery in await subscription.take():
-                    await delivery.ack()  # credit for more, nothing else
+                deliveries = await subscription.take()
+                await deliveries[-1].ack_all()  # credit for more, nothing else
+                for delivery in deliveries:
                     at = int(str(delivery.headers.get("x-stream-offset", 0)))
                     # A chunk is sent whole, so its first records may lie before the offset.
                     if not isinstance(offset, int) or at >= offset:

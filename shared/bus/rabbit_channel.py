@@ -1,10 +1,16 @@
-"""What one channel to RabbitMQ delivers; it ends with the channel, and brings nobody else down."""
+"""
+What one channel to RabbitMQ delivers; it ends with the channel, and brings nobody else down.
+
+Deliveries are taken from aiormq, below aio_pika, whose own work on each takes as long as ours.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import aiormq.exceptions
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
 from pamqp.common import Arguments
 
 from shared.bus.rabbit_link import BROKEN
@@ -14,23 +20,31 @@ from shared.bus.transport import ChannelLostError, Label
 class Delivery:
     """A message that RabbitMQ delivered on one channel."""
 
-    def __init__(self, message: AbstractIncomingMessage) -> None:
+    def __init__(self, message: DeliveredMessage) -> None:
         self._message = message
-        self.headers: Mapping[str, object] = message.headers
+        properties = message.header.properties
+        self.headers: Mapping[str, object] = properties.headers or {}
         self.body = message.body
         self.label = Label(
             exchange=message.exchange or "",
             key=message.routing_key or "",
-            user=message.user_id,
-            content_type=message.content_type,
-            content_encoding=message.content_encoding,
-            reply_to=message.reply_to,
+            user=properties.user_id,
+            content_type=properties.content_type,
+            content_encoding=properties.content_encoding,
+            reply_to=properties.reply_to,
         )
 
     async def ack(self) -> None:
         """Acknowledge it on its own channel, or say that this is gone."""
+        await self._ack(multiple=False)
+
+    async def ack_all(self) -> None:
+        """Acknowledge it and all that came before it on its channel."""
+        await self._ack(multiple=True)
+
+    async def _ack(self, *, multiple: bool) -> None:
         try:
-            await self._message.ack()
+            await self._message.channel.basic_ack(self._message.delivery_tag or 0, multiple)
         except BROKEN as error:
             raise ChannelLostError(f"broker: {error}") from error
 
@@ -44,8 +58,8 @@ class Subscription:
         self._lost: str | None = None
         channel.close_callbacks.add(self._closed)
 
-    async def put(self, message: AbstractIncomingMessage) -> None:
-        """Note a delivery; it is handled by whoever takes it, not in aio_pika's callback."""
+    async def put(self, message: DeliveredMessage) -> None:
+        """Note a delivery; it is handled by whoever takes it, not in aiormq's callback."""
         self._deliveries.append(Delivery(message))
         self._changed.set()
 
@@ -66,18 +80,20 @@ class Subscription:
 async def consume(
     channel: AbstractChannel,
     queue: str,
-    callback: Callable[[AbstractIncomingMessage], Awaitable[None]],
+    subscription: Subscription,
+    *,
+    no_ack: bool = False,
     arguments: Arguments = None,
 ) -> None:
     """
-    Have what *queue* holds handed to *callback*.
+    Have what *queue* holds put into *subscription*.
 
     Raises:
         ChannelLostError: there is no such queue, or the broker is away.
     """
     try:
-        found = await channel.get_queue(queue, ensure=False)
-        await found.consume(callback, arguments=arguments)
+        below = await channel.get_underlay_channel()
+        await below.basic_consume(queue, subscription.put, no_ack=no_ack, arguments=arguments)
     except aiormq.exceptions.ChannelNotFoundEntity as error:
         raise ChannelLostError(
             f"queue {queue} is missing; run `python -m shared.bus.topology` with your flux.yaml"
@@ -100,9 +116,7 @@ async def depth(channel: AbstractChannel, queue: str) -> int:
     return found.declaration_result.message_count or 0
 
 
-async def got(
-    channel: AbstractChannel, queue: str, limit: int
-) -> AsyncIterator[AbstractIncomingMessage]:
+async def got(channel: AbstractChannel, queue: str, limit: int) -> AsyncIterator[Delivery]:
     """
     Yield the first *limit* messages of *queue*, one by one, as far as there are any.
 
@@ -110,11 +124,11 @@ async def got(
         ChannelLostError: there is no such queue, or the broker is away.
     """
     try:
-        found = await channel.get_queue(queue, ensure=False)
+        below = await channel.get_underlay_channel()
         for _ in range(limit):
-            message = await found.get(fail=False)
-            if message is None:
+            message = await below.basic_get(queue)
+            if isinstance(message.delivery, Basic.GetEmpty):
                 return
-            yield message
+            yield Delivery(message)
     except BROKEN as error:
         raise ChannelLostError(f"queue {queue}: {error}") from error
