@@ -10,7 +10,7 @@ consuming have a connection each: under a memory alarm the broker blocks the one
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from uuid import uuid4
 
 from aio_pika.abc import AbstractChannel
@@ -27,6 +27,8 @@ from shared.bus.transport import ChannelLostError, Packet, Record
 CONFIRM_TIMEOUT = 30.0
 """Seconds after which an unconfirmed publish is told as blocked, and sent again."""
 STREAM_PREFETCH = 200
+REMEMBERS = 10.0
+"""Seconds for a stream to show, after a lost connection, the record that was read last."""
 LOST = (*BROKEN, ChannelLostError)
 
 
@@ -151,14 +153,33 @@ class Rabbit:
 
     async def read(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
         """Yield records from *offset*; after a lost connection go on behind the last one."""
+        last: Record | None = None
         while True:
             try:
+                if last is not None:
+                    offset = last.offset + 1 if await self._holds(stream, last) else "first"
                 async for record in self._records(stream, offset):
-                    offset = record.offset + 1
+                    last = record
                     yield record
             except LOST as error:
                 self._unread[stream] = str(error)
                 await self._into.wait_changed(error)
+
+    async def _holds(self, stream: str, last: Record) -> bool:
+        """
+        Tell whether *stream* still has that record in its place.
+
+        A broker that lost its data counts from zero again: waiting for what comes behind the old
+        place would be to miss all that is new.
+        """
+        with suppress(TimeoutError):
+            async with (
+                asyncio.timeout(REMEMBERS),
+                aclosing(self._records(stream, last.offset)) as found,
+            ):
+                async for record in found:
+                    return record == last
+        return False
 
     async def _records(self, stream: str, offset: int | str) -> AsyncGenerator[Record, None]:
         channel = await self._open(STREAM_PREFETCH)
