@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from benchmarks import apply, bus, gateway, idle, landing, syncs, updates, writing
+from benchmarks import apply, bus, gateway, idle, landing, rest, syncs, updates, writing
 from benchmarks.row import Row, machine, table, write
 
 GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
@@ -14,7 +14,7 @@ GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
     "bus": bus.measure,
     "gateway": gateway.measure,
     "idle": idle.measure,
-    "land": landing.measure,
+from benchmarks import apply, bus, gateway, idle, landing, rest, syncs, updates, writing
     "syncs": syncs.measure,
     "update": updates.measure,
     "write": writing.measure,

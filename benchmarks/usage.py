@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from sandbox import proctree
+
 
 def pss(pid: int) -> float:
     """Return the proportional set size of a process, in MiB: what it shares counts in parts."""
@@ -21,6 +23,12 @@ def resident(pid: int) -> float:
 def cpu(pids: Iterable[int]) -> float:
     """Return the processor seconds that all of *pids* have used so far; exact to 0.01 each."""
     return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
+
+
+def named(name: str) -> list[int]:
+    """Return the processes of that name that we or what we started have started."""
+    family = [process.pid for process in proctree.descendants(os.getpid())]
+    return [pid for pid in family if Path(f"/proc/{pid}/comm").read_text().strip() == name]
 
 
 def _ticks(pid: int) -> int:

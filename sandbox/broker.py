@@ -63,9 +63,13 @@ class Broker:
 
 
 @asynccontextmanager
-async def rabbitmq(directory: Path, *, say: Say = to_stderr) -> AsyncIterator[Broker]:
+async def rabbitmq(
+    directory: Path, *, say: Say = to_stderr, statistics: float = broker_node.STATISTICS
+) -> AsyncIterator[Broker]:
     """
     Run a broker with all its files in *directory* for the length of the block.
+
+    A node of our own looks every *statistics* seconds at all it has, for its management page.
 
     Raises:
         MissingError: none can be had; the text names the four ways to one.
@@ -76,7 +80,7 @@ async def rabbitmq(directory: Path, *, say: Say = to_stderr) -> AsyncIterator[Br
     if broker_node.find_server() is None and not await broker_container.is_possible():
         await _install(say)
     if (script := broker_node.find_server()) is not None:
-        async with broker_node.running(script, directory, say=say) as node:
+        async with broker_node.running(script, directory, say=say, statistics=statistics) as node:
             yield _ours(node, node.address, how=f"a private node of {script}")
     else:
         async with broker_container.running(say=say) as container:

@@ -27,6 +27,8 @@ _DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
 _START_TIMEOUT = 120.0  # seconds; a quiet machine needs 6, a busy one 20
 _STOP_GRACE = 30.0
+STATISTICS = 5.0
+"""Seconds between two looks of the management page at everything; RabbitMQ's default."""
 _PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
 
 
@@ -50,11 +52,13 @@ def find_server() -> Path | None:
 
 
 @asynccontextmanager
-async def running(script: Path, directory: Path, *, say: Say) -> AsyncIterator["Node"]:
+async def running(
+    script: Path, directory: Path, *, say: Say, statistics: float = STATISTICS
+) -> AsyncIterator["Node"]:
     """Run a node with everything it writes in *directory*."""
     async with AsyncExitStack() as stack:
         say(f"starting a private RabbitMQ node of {script}")
-        node = Node(script, directory)
+        node = Node(script, directory, statistics=statistics)
         await stack.enter_async_context(epmd(node.epmd, directory))
         # Its data goes with it, so there is nothing to save: an orderly stop takes 6 s.
         stack.push_async_callback(node.kill)
@@ -90,9 +94,11 @@ class Node:
         *,
         address: Address | None = None,
         club: Club | None = None,
+        statistics: float = STATISTICS,
     ) -> None:
         self.address = address or Address()
         self._club = club or Club()
+        self._statistics = statistics
         self._distribution = free_port()
         self._script = script
         self._directory = directory.absolute()
@@ -174,6 +180,7 @@ class Node:
                 # A full disk or a small machine should not block publishers in a test.
                 "disk_free_limit.absolute = 50MB",
                 "vm_memory_high_watermark.absolute = 2GB",
+                f"collect_statistics_interval = {self._statistics * 1000:.0f}",
                 *_discovery(self._club.names),
                 "",
             )

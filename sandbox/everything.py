@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sandbox import cluster as clusters
 from sandbox.broker import Broker, rabbitmq
+from sandbox.broker_node import STATISTICS
 from sandbox.cluster import Cluster, Kind
 from sandbox.git_server import GitServer, git_server
 from sandbox.oci_registry import OciRegistry, oci_registry
@@ -37,12 +38,17 @@ class Everything:
 
 @asynccontextmanager
 async def everything(
-    directory: Path, cluster: Kind = "auto", *, say: Say = to_stderr
+    directory: Path,
+    cluster: Kind = "auto",
+    *,
+    say: Say = to_stderr,
+    statistics: float = STATISTICS,
 ) -> AsyncIterator[Everything]:
     """
     Run everything with all its files in *directory* for the length of the block.
 
-    All parts start at the same time, and what has started stops if one cannot.
+    All parts start at the same time, and what has started stops if one cannot. *statistics* are
+    the broker's, see there.
 
     Raises:
         SandboxError: a part cannot be had; the text names it, the reason and the remedy.
@@ -52,7 +58,9 @@ async def everything(
         enter = stack.enter_async_context
         try:
             async with asyncio.TaskGroup() as group:
-                broker = group.create_task(enter(rabbitmq(directory / "broker", say=say)))
+                broker = group.create_task(
+                    enter(rabbitmq(directory / "broker", say=say, statistics=statistics))
+                )
                 git = group.create_task(enter(git_server(directory / "git", say=say)))
                 registry = group.create_task(enter(a_registry(directory / "registry", say=say)))
                 guarded = group.create_task(

@@ -1,7 +1,7 @@
 """Wires cluster-applier together. The only module here that knows every other one."""
 
 import platform
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from secrets import token_hex
@@ -32,10 +32,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
     def drift(sync: str, name: str, what: Drift) -> None:
         syncs[sync].drifting.see(name, what)
 
-    def due() -> Iterable[tuple[Draft, float]]:
-        for sync in settings.syncs:
-            yield Draft(message=SyncRequested(sync=sync.name)), sync.interval
-
+    due = [(Draft(message=SyncRequested(sync=one.name)), one.interval) for one in settings.syncs]
     async with AsyncExitStack() as stack:
         targets: dict[str, Target] = {}
         workers: dict[str, Worker] = {}
@@ -48,7 +45,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
         on_group = partial(handlers.on_group, syncs=syncs)
         workers |= {
             "consume": bus.worker("cluster-applier", on_group, window=BURSTS),
-            "tick": ticker(bus, due),
+            "tick": ticker(bus, lambda: due),
         }
         workers |= {f"drift {name}": one.drifting.run for name, one in syncs.items()}
         workers |= {f"wait {name}": one.waiting.run for name, one in syncs.items()}

@@ -1,6 +1,6 @@
 """Wires git-watcher together. The only module here that knows every other one."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -37,14 +37,14 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
         for name, one in settings.repositories.items()
     }
 
-    def due() -> Iterable[tuple[Draft, float]]:
-        for name, one in settings.repositories.items():
-            yield Draft(message=PollRequested(repository=name)), one.poll_interval
-
+    due = [
+        (Draft(message=PollRequested(repository=name)), one.poll_interval)
+        for name, one in settings.repositories.items()
+    ]
     on_group = partial(handlers.on_group, branches=branches, bus=bus)
     # A host that doesn't answer holds a place: as many as `shared.git.mirror` has threads.
     consume = bus.worker("git-watcher", on_group, parallel=HOSTS)
-    yield {"consume": consume, "tick": ticker(bus, due)}
+    yield {"consume": consume, "tick": ticker(bus, lambda: due)}
 
 
 def main() -> None:

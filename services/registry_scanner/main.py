@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 
 from services.registry_scanner import handlers
 from services.registry_scanner.created_cache import CreatedCache
@@ -31,7 +31,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
 
     def due() -> Iterable[tuple[Draft, float]]:
         for image in wanted.images():
-            yield Draft(message=ScanRequested(image=image)), settings.interval
+            yield _signal(image), settings.interval
 
     with CreatedCache(settings.state_dir / "created.sqlite") as cache:
         async with OciRegistries(settings, cache) as registries:
@@ -47,6 +47,11 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
                 "consume": bus.worker("registry-scanner", on_group, parallel=SCANS_AT_ONCE),
                 "tick": ticker(bus, due),
             }
+
+
+@lru_cache(maxsize=SCANS_AT_ONCE)  # every second all are looked at
+def _signal(image: str) -> Draft:
+    return Draft(message=ScanRequested(image=image))
 
 
 def main() -> None:

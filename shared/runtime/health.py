@@ -14,7 +14,7 @@ from shared.runtime.masking import without_userinfo
 
 logger = structlog.get_logger(__name__)
 
-BEAT = 0.1
+BEAT = 0.25
 """Seconds between two looks at the event loop; a pause that fits in between may not be seen."""
 HELD = 0.05
 """Seconds of lag that are told; everybody who asks or waits has to wait as long."""

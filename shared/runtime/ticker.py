@@ -14,7 +14,10 @@ LOOK = 1.0
 AGAIN = 5.0
 """Seconds after which a signal that nobody took is said again."""
 JITTER = 0.1
-"""Share of an interval by which ticks are spread, so that they don't come all at once."""
+"""Share of an interval by which ticks are spread ..."""
+EARLIEST = 0.1
+"""... but the second one comes anywhere from this share on: else all that began at once, at a
+start, would come at once for ever."""
 
 Due = Callable[[], Iterable[tuple[Draft, float]]]
 """The signals, and the seconds after which each is due again."""
@@ -65,10 +68,11 @@ class _Clock:
         struck, following = [], {}
         for draft, interval in wanted:
             key = draft.message.type, draft.message.subject
-            following[key] = self._at.get(key, now)
-            if following[key] <= now:
-                spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
-                following[key] = now + interval * spread
+            at = self._at.get(key)
+            if at is None or at <= now:
+                shares = (1 - JITTER, 1 + JITTER) if at else (EARLIEST, 1)
+                at = now + interval * random.uniform(*shares)  # noqa: S311 - no secret
                 struck.append(draft)
+            following[key] = at
         self._at = following
         return struck
