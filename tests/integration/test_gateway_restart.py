@@ -17,7 +17,7 @@ from shared.bus import rabbit
 from shared.bus.client import Client
 from shared.bus.layout import topology
 from shared.bus.topology import declare
-from shared.contract import Draft, ScanCompleted, WorkloadChanged
+from shared.contract import Draft, SyncFailed, WorkloadChanged
 from tests.unit.gateway.test_restart import warnings
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(120)]
@@ -59,9 +59,7 @@ async def say(bus: Client, *names: str) -> None:
 
 async def test_a_restart_reads_on_behind_the_checkpoint(broker: Broker, tmp_path: Path) -> None:
     async with log(broker, "log") as bus:
-        filling = ScanCompleted(
-            image="registry.example.com/web", tags=1, seconds=0, requests=1, found=0
-        )
+        filling = SyncFailed(sync="apps", target="default", reason="the API server is gone")
         await bus.publish(*[Draft(message=filling)] * 500)
         await say(bus, "a:deployment/one")
         async with following(bus, tmp_path) as (follower, _):
