@@ -20,7 +20,7 @@ from shared.bus.client import Client, client
 from shared.bus.grants import speaker
 from shared.bus.port import Pace
 from shared.bus.rabbit_channel import Delivery, Subscription
-from shared.bus.rabbit_link import BROKEN, Link, nodes
+from shared.bus.rabbit_link import BROKEN, Link, lost_in_a_call, nodes
 from shared.bus.rabbit_out import Outbox
 from shared.bus.transport import ChannelLostError, Packet, Record
 
@@ -103,8 +103,7 @@ class Rabbit:
             await rabbit_channel.consume(channel, queue, subscription)
             yield subscription
         finally:
-            with suppress(*BROKEN):
-                await channel.close()
+            await rabbit_channel.close(channel)
 
     @asynccontextmanager
     async def hold(self, queue: str, limit: int) -> AsyncIterator[Sequence[Delivery]]:
@@ -113,8 +112,7 @@ class Rabbit:
         try:
             yield [one async for one in rabbit_channel.got(channel, queue, limit)]
         finally:
-            with suppress(*BROKEN):
-                await channel.close()
+            await rabbit_channel.close(channel)
 
     async def depth(self, queue: str) -> int:
         """Return how many messages wait in *queue*."""
@@ -122,8 +120,7 @@ class Rabbit:
         try:
             return await rabbit_channel.depth(channel, queue)
         finally:
-            with suppress(*BROKEN):
-                await channel.close()
+            await rabbit_channel.close(channel)
 
     async def listen(
         self, exchange: str, binding: str, bound: asyncio.Event | None = None
@@ -134,12 +131,13 @@ class Rabbit:
                 channel = await self._open(STREAM_PREFETCH)
                 subscription = Subscription(channel)
                 # A new name for each: one that is reused waits for the broker to miss the old one.
-                queue = await channel.declare_queue(
-                    names.own_queue(self._service, exchange, binding),
-                    exclusive=True,
-                    auto_delete=True,
-                )
-                await queue.bind(exchange, binding)
+                with lost_in_a_call():
+                    queue = await channel.declare_queue(
+                        names.own_queue(self._service, exchange, binding),
+                        exclusive=True,
+                        auto_delete=True,
+                    )
+                    await queue.bind(exchange, binding)
                 await rabbit_channel.consume(channel, queue.name, subscription, no_ack=True)
                 self._unread.pop(exchange, None)
                 if bound:
@@ -203,13 +201,13 @@ class Rabbit:
                             body=delivery.body,
                         )
         finally:
-            with suppress(*BROKEN):
-                await channel.close()
+            await rabbit_channel.close(channel)
 
     async def _open(self, prefetch: int) -> AbstractChannel:
         try:
-            channel = await self._into.current().channel(publisher_confirms=False)
-            await channel.set_qos(prefetch)
+            with lost_in_a_call():
+                channel = await self._into.current().channel(publisher_confirms=False)
+                await channel.set_qos(prefetch)
         except BROKEN as error:
             raise ChannelLostError(f"broker: {error}") from error
         return channel

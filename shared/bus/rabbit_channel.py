@@ -6,6 +6,7 @@ Deliveries are taken from aiormq, below aio_pika, whose own work on each takes a
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 
 import aiormq.exceptions
 from aio_pika.abc import AbstractChannel
@@ -13,7 +14,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 from pamqp.common import Arguments
 
-from shared.bus.rabbit_link import BROKEN
+from shared.bus.rabbit_link import BROKEN, lost_in_a_call
 from shared.bus.transport import ChannelLostError, Label
 
 
@@ -44,7 +45,8 @@ class Delivery:
 
     async def _ack(self, *, multiple: bool) -> None:
         try:
-            await self._message.channel.basic_ack(self._message.delivery_tag or 0, multiple)
+            with lost_in_a_call():
+                await self._message.channel.basic_ack(self._message.delivery_tag or 0, multiple)
         except BROKEN as error:
             raise ChannelLostError(f"broker: {error}") from error
 
@@ -92,8 +94,9 @@ async def consume(
         ChannelLostError: there is no such queue, or the broker is away.
     """
     try:
-        below = await channel.get_underlay_channel()
-        await below.basic_consume(queue, subscription.put, no_ack=no_ack, arguments=arguments)
+        with lost_in_a_call():
+            below = await channel.get_underlay_channel()
+            await below.basic_consume(queue, subscription.put, no_ack=no_ack, arguments=arguments)
     except aiormq.exceptions.ChannelNotFoundEntity as error:
         raise ChannelLostError(
             f"queue {queue} is missing; run `python -m shared.bus.topology` with your flux.yaml"
@@ -132,3 +135,9 @@ async def got(channel: AbstractChannel, queue: str, limit: int) -> AsyncIterator
             yield Delivery(message)
     except BROKEN as error:
         raise ChannelLostError(f"queue {queue}: {error}") from error
+
+
+async def close(channel: AbstractChannel) -> None:
+    """Close *channel*; one whose connection is gone is closed already."""
+    with suppress(*BROKEN), lost_in_a_call():
+        await channel.close()

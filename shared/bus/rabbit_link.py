@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import aio_pika
 import aiormq.exceptions
@@ -12,7 +12,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
-from shared.runtime.tasks import owned
+from shared.runtime.tasks import not_cancelled_by_others, owned
 
 logger = structlog.get_logger(__name__)
 
@@ -28,6 +28,22 @@ BROKEN = (
 HEARTBEAT = 5
 """Seconds; a silent broker is missed after some three of them."""
 CONNECT_TIMEOUT = 10.0
+
+
+@contextmanager
+def lost_in_a_call() -> Iterator[None]:
+    """
+    Raise ConnectionError for whatever aiormq does to those who wait when its connection ends.
+
+    Where it ends without an error of its own, it cancels them, or raises a bare Exception.
+    """
+    try:
+        with not_cancelled_by_others(ConnectionError):
+            yield
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise ConnectionError("the connection was lost") from error
 
 
 class Link:
@@ -85,7 +101,8 @@ class Link:
         while True:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
-                    connection = await aio_pika.connect(self._address())
+                    with lost_in_a_call():
+                        connection = await aio_pika.connect(self._address())
             except (*BROKEN, TimeoutError) as error:
                 self._tell_down(str(error) or type(error).__name__)
                 self._urls.rotate(-1)
@@ -107,7 +124,7 @@ class Link:
             await lost.wait()
             self._tell_down("connection lost")
         finally:
-            with suppress(*BROKEN):
+            with suppress(*BROKEN), lost_in_a_call():
                 await connection.close()
 
     def _tell_down(self, reason: str) -> None:

@@ -9,7 +9,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from prometheus_client import Counter
 
-from shared.bus.rabbit_link import BROKEN, Link
+from shared.bus.rabbit_link import BROKEN, Link, lost_in_a_call
 from shared.bus.transport import Packet, UnroutableError
 
 logger = structlog.get_logger(__name__)
@@ -46,7 +46,8 @@ class Outbox:
         alone, sent = False, False
         while not sent:
             try:
-                sent = await self._try(message, packet, alone=alone)
+                with lost_in_a_call():
+                    sent = await self._try(message, packet, alone=alone)
             except FORBIDDEN as error:
                 # It closes the channel, so what was in flight beside it seems to be refused, too.
                 if alone:
@@ -116,7 +117,7 @@ class Outbox:
         if channel is None or channel is not self._channel:
             return
         self._channel = None
-        with suppress(*BROKEN):
+        with suppress(*BROKEN), lost_in_a_call():
             await channel.close()
 
     async def _exchange(self, name: str) -> AbstractExchange:

@@ -26,7 +26,7 @@ from shared.bus.window import Gathering
 from shared.contract import PARTITIONS
 from shared.contract.codec import MalformedError
 from shared.runtime.lifecycle import unless_stopped
-from shared.runtime.tasks import cancelled
+from shared.runtime.tasks import cancelled, not_cancelled_by_others
 
 logger = structlog.get_logger(__name__)
 
@@ -83,7 +83,8 @@ class PartitionWorker:
                 return
             self._ends[number] = asyncio.Event()
             try:
-                await self._epoch(number, self._ends[number])
+                with not_cancelled_by_others(ChannelLostError):
+                    await self._epoch(number, self._ends[number])
             except* ChannelLostError as lost:
                 self._missing[self._queue(number)] = _first(lost)
                 await _pause(stop)
@@ -154,7 +155,9 @@ class _Epoch:
         return self._gatherings.setdefault(subject, Gathering(window))
 
     async def _run(self, lane: Lane) -> None:
-        await lane.run()
+        # Else its messages would be held by nobody, for as long as the channel lives.
+        with not_cancelled_by_others(ChannelLostError):
+            await lane.run()
         del self._lanes[lane.subject]
 
 

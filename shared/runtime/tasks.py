@@ -50,3 +50,20 @@ def first_error() -> Iterator[None]:
         yield
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from failures
+
+
+@contextmanager
+def not_cancelled_by_others(error: type[Exception]) -> Iterator[None]:
+    """
+    Raise *error* instead of a cancellation that nobody asked of this task.
+
+    A library that ends may cancel what others wait for. Let through, that ends the waiting task
+    without a word: a task group takes it for one that was told to.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as stray:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise error("what was waited for was cancelled") from stray

@@ -1,0 +1,62 @@
+"""A connection that is cut again and again, in the middle of anything: work goes on."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+from sandbox.broker import Broker, rabbitmq
+from sandbox.proxy import proxy
+from shared.bus import rabbit
+from shared.bus.layout import topology
+from shared.bus.port import Outcome
+from shared.bus.topology import declare
+from shared.contract import Draft, Envelope, PollRequested, ScanCompleted
+
+pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(240)]
+
+CUTS = 40
+SUBJECTS = [f"repository-{number}#main" for number in range(64)]
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    async with rabbitmq(tmp_path) as node:
+        await declare(topology([]), amqp_url=node.amqp_url, management_url=node.management_url)
+        yield node
+
+
+async def test_every_partition_is_worked_on_after_many_cuts(broker: Broker) -> None:
+    chance = random.Random(1)
+    direct = URL(broker.amqp_url)
+    heard, stop, changed = set[str](), asyncio.Event(), asyncio.Event()
+
+    async def on_group(subject: str, messages: Sequence[Envelope]) -> Outcome:
+        heard.add(subject)
+        changed.set()
+        event = ScanCompleted(image=subject, tags=1, seconds=0, requests=1, found=0)
+        return Outcome(events=tuple(Draft(message=event, cause=one) for one in messages))
+
+    async with (
+        proxy(direct.host or "", direct.port or 0) as between,
+        rabbit.connect(str(direct.with_port(between.port)), source="/test") as ours,
+        rabbit.connect(broker.amqp_url, source="/test") as others,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(ours.worker("git-watcher", on_group)(stop))
+        polls = [Draft(message=PollRequested(repository=subject)) for subject in SUBJECTS]
+        for _ in range(CUTS):
+            await others.publish(*polls)
+            await asyncio.sleep(chance.uniform(0, 0.4))
+            await between.cut()
+            await between.restore()
+        heard.clear()
+        await others.publish(*polls)
+        while heard != set(SUBJECTS):
+            changed.clear()
+            async with asyncio.timeout(60):
+                await changed.wait()
+        stop.set()
