@@ -205,12 +205,10 @@ class Rabbit:
 
     async def _open(self, prefetch: int) -> AbstractChannel:
         try:
-            with lost_in_a_call():
-                channel = await self._into.current().channel(publisher_confirms=False)
-                await channel.set_qos(prefetch)
+            connection = self._into.current()
         except BROKEN as error:
             raise ChannelLostError(f"broker: {error}") from error
-        return channel
+        return await rabbit_channel.opened(connection, prefetch)
 
 
 def _texts(headers: Mapping[str, object]) -> Mapping[str, str]:

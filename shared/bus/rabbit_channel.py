@@ -9,13 +9,41 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
 import aiormq.exceptions
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 from pamqp.common import Arguments
 
 from shared.bus.rabbit_link import BROKEN, lost_in_a_call
 from shared.bus.transport import ChannelLostError, Label
+from shared.runtime.tasks import to_its_end
+
+
+async def opened(connection: AbstractConnection, prefetch: int) -> AbstractChannel:
+    """
+    Open a channel.
+
+    To its end, as every call: of one that is given up in the middle, aiormq closes the channel,
+    and the broker ends the whole connection for a channel that is closed before it is open.
+
+    Raises:
+        ChannelLostError: the broker is away.
+    """
+    channel = connection.channel(publisher_confirms=False)
+    try:
+        with lost_in_a_call():
+            await to_its_end(_open(channel, prefetch))
+    except BROKEN as error:
+        raise ChannelLostError(f"broker: {error}") from error
+    except asyncio.CancelledError:
+        await close(channel)
+        raise
+    return channel
+
+
+async def _open(channel: AbstractChannel, prefetch: int) -> None:
+    await channel.initialize()
+    await channel.set_qos(prefetch)
 
 
 class Delivery:
@@ -96,7 +124,9 @@ async def consume(
     try:
         with lost_in_a_call():
             below = await channel.get_underlay_channel()
-            await below.basic_consume(queue, subscription.put, no_ack=no_ack, arguments=arguments)
+            await to_its_end(
+                below.basic_consume(queue, subscription.put, no_ack=no_ack, arguments=arguments)
+            )
     except aiormq.exceptions.ChannelNotFoundEntity as error:
         raise ChannelLostError(
             f"queue {queue} is missing; run `python -m shared.bus.topology` with your flux.yaml"
@@ -140,4 +170,4 @@ async def got(channel: AbstractChannel, queue: str, limit: int) -> AsyncIterator
 async def close(channel: AbstractChannel) -> None:
     """Close *channel*; one whose connection is gone is closed already."""
     with suppress(*BROKEN), lost_in_a_call():
-        await channel.close()
+        await to_its_end(channel.close())

@@ -36,6 +36,17 @@ async def each(
                 group.create_task(worker(), name=f"{name} {number}")
 
 
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Return what *work* returns; if we are cancelled meanwhile, be so only when it has ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait({task})
+        raise
+
+
 async def cancelled(*tasks: asyncio.Task[Any]) -> None:
     """Cancel *tasks* and wait for their end; what they would have raised is not wanted any more."""
     for task in tasks:

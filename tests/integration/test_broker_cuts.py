@@ -3,15 +3,19 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from yarl import URL
 
 from sandbox.broker import Broker, rabbitmq
 from sandbox.proxy import proxy
 from shared.bus import rabbit
+from shared.bus.client import Client
 from shared.bus.layout import topology
+from shared.bus.names import LOG
 from shared.bus.port import Outcome
 from shared.bus.topology import declare
 from shared.contract import Draft, Envelope, PollRequested, ScanCompleted
@@ -60,3 +64,23 @@ async def test_every_partition_is_worked_on_after_many_cuts(broker: Broker) -> N
             async with asyncio.timeout(60):
                 await changed.wait()
         stop.set()
+
+
+async def test_what_is_given_up_in_the_middle_of_a_call_costs_no_connection(
+    broker: Broker,
+) -> None:
+    chance = random.Random(1)
+
+    async def read(bus: Client) -> None:
+        with suppress(TimeoutError):
+            async with (
+                asyncio.timeout(chance.uniform(0, 0.02)),
+                aclosing(bus.events(LOG)) as events,
+            ):
+                await anext(events)
+
+    with capture_logs() as logs:
+        async with rabbit.connect(broker.amqp_url, source="/test") as bus:
+            for _ in range(60):
+                await asyncio.gather(*(read(bus) for _ in range(8)))
+    assert [one for one in logs if one["event"] == "broker down"] == []
