@@ -78,10 +78,10 @@ async def test_each_signal_is_said_at_once_and_then_at_its_interval() -> None:
 
 
 async def test_a_new_subject_is_noticed_and_one_that_is_gone_is_forgotten() -> None:
-    bus, wanted = Bus(), [signal("a")]
+    bus, wanted = Bus(), [signal("a", 600)]
     loop = asyncio.get_running_loop()
-    loop.call_later(10, lambda: wanted.__setitem__(slice(None), [signal("b")]))
-    loop.call_later(20, lambda: wanted.__setitem__(slice(None), [signal("a")]))
+    loop.call_later(10, lambda: wanted.__setitem__(slice(None), [signal("b", 600)]))
+    loop.call_later(20, lambda: wanted.__setitem__(slice(None), [signal("a", 600)]))
 
     await run_for(30, bus, lambda: wanted)
 
