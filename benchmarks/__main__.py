@@ -14,7 +14,8 @@ GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
     "bus": bus.measure,
     "gateway": gateway.measure,
     "idle": idle.measure,
-from benchmarks import apply, bus, gateway, idle, landing, rest, syncs, updates, writing
+    "land": landing.measure,
+    "rest": rest.measure,
     "syncs": syncs.measure,
     "update": updates.measure,
     "write": writing.measure,
