@@ -96,11 +96,10 @@ class Chaos:
         planned = self._rounds.next()
         for name, how in planned.ends.items():
             self._replicas[name].end(how)
-        began = time.monotonic()
         for wave in planned.waves:
             await self._wave(wave)
             await asyncio.sleep(wave.pause)
-        await self._settle(told, began)
+        await self._settle(told, time.monotonic())
 
     async def _wave(self, wave: Wave) -> None:
         async with asyncio.TaskGroup() as group:

@@ -27,7 +27,7 @@ class Tally:
     by_point: Counter[str] = field(default_factory=Counter)
 
     def stalled(self, seconds: float, where: str) -> None:
-        """Note how long it took until all was as it should be."""
+        """Note how long it took until all was well, since people had done their last."""
         if seconds > self.longest_stall:
             self.longest_stall, self.stalled_in = seconds, where
 
