@@ -57,8 +57,10 @@ class Window:
     more: Callable[[Sequence[Envelope]], bool] = lambda _: False
     """Says of what was gathered that more of the same is on its way: quiet is no reason then."""
     burst: float = 0.0
-    """Where it is given, a group waits only if the one before was handed over less than so long
-    ago: a single message is not held up."""
+    """Where it is given, groups that are handed over less than so long after one another are a
+    burst, of which the first ones do not wait: a single message is not held up ..."""
+    first: int = 1
+    """... nor are so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

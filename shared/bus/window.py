@@ -19,6 +19,8 @@ class Gathering:
         self._touched = asyncio.Event()
         self._closed = float("-inf")
         """When it closed last."""
+        self._in_burst = 0
+        """Groups of the burst that were handed over."""
 
     def touch(self, newcomer: Envelope) -> None:
         """Say that something came."""
@@ -29,17 +31,21 @@ class Gathering:
         self, pending: Callable[[], list[Envelope]], draining: asyncio.Event
     ) -> None:
         """Return when nothing came for a while, or somebody waits, or it took long enough."""
+        if self._window is None:
+            return
         loop = asyncio.get_running_loop()
-        if self._window is not None and not self._is_single(self._window, loop.time()):
-            await self._gather(self._window, pending, draining)
+        if loop.time() - self._closed >= self._window.burst:
+            self._in_burst = 0
+        self._in_burst += 1
+        is_free = self._window.burst and self._in_burst <= self._window.first
+        if not is_free and await self._gather(self._window, pending, draining):
+            self._in_burst = 0
         self._closed = loop.time()
-
-    def _is_single(self, window: Window, now: float) -> bool:
-        return bool(window.burst) and now - self._closed >= window.burst
 
     async def _gather(
         self, window: Window, pending: Callable[[], list[Envelope]], draining: asyncio.Event
-    ) -> None:
+    ) -> bool:
+        """Return whether nothing came for a while at the end."""
         loop = asyncio.get_running_loop()
         latest = loop.time() + window.max_wait
         while not draining.is_set() and _is_open(window, pending()):
@@ -50,7 +56,8 @@ class Gathering:
                 async with asyncio.timeout(max(left, 0)):
                     await self._touched.wait()
             except TimeoutError:
-                return
+                return left == quiet
+        return False
 
 
 def _is_open(window: Window, pending: list[Envelope]) -> bool:

@@ -328,24 +328,24 @@ async def test_a_window_gathers_until_it_is_quiet(broker: BrokerUnderTest) -> No
 async def test_a_window_for_bursts_gathers_behind_the_first_and_holds_up_no_single_one(
     broker: BrokerUnderTest,
 ) -> None:
-    window = Window(quiet=0.5, max_wait=10, burst=1.0)
+    window = Window(quiet=0.5, max_wait=10, burst=0.5, first=2)
     async with broker.connect("/test") as bus:
         seen = Seen()
         async with working(bus, "git-watcher", seen, window=window):
             began = asyncio.get_running_loop().time()
-            await bus.publish(poll())
-            await seen.wait_messages(1)
+            for number in (1, 2):
+                await bus.publish(poll())
+                await seen.wait_messages(number)
             assert asyncio.get_running_loop().time() - began < 0.5
             for _ in range(10):
                 await bus.publish(poll())
                 await asyncio.sleep(0.05)
-            await seen.wait_messages(11)
-            await asyncio.sleep(window.burst)
+            await seen.wait_messages(12)
             began = asyncio.get_running_loop().time()
             await bus.publish(poll())
-            await seen.wait_messages(12)
+            await seen.wait_messages(13)
             assert asyncio.get_running_loop().time() - began < 0.5
-    assert [len(group) for _, group in seen.groups] == [1, 10, 1]
+    assert [len(group) for _, group in seen.groups] == [1, 1, 10, 1]
 
 
 async def test_a_window_closes_at_once_for_a_persons_order(broker: BrokerUnderTest) -> None:
