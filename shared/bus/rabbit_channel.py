@@ -29,12 +29,17 @@ async def opened(connection: AbstractConnection, prefetch: int) -> AbstractChann
     Raises:
         ChannelLostError: the broker is away.
     """
-    channel = connection.channel(publisher_confirms=False)
+    try:
+        channel = connection.channel(publisher_confirms=False)
+        return await _initialized(channel, prefetch)
+    except BROKEN as error:
+        raise ChannelLostError(f"broker: {error}") from error
+
+
+async def _initialized(channel: AbstractChannel, prefetch: int) -> AbstractChannel:
     try:
         with lost_in_a_call():
             await to_its_end(_open(channel, prefetch))
-    except BROKEN as error:
-        raise ChannelLostError(f"broker: {error}") from error
     except asyncio.CancelledError:
         await close(channel)
         raise
