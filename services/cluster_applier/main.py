@@ -18,7 +18,7 @@ from shared.runtime import service
 from shared.runtime.health import Health
 from shared.runtime.ticker import ticker
 
-BURSTS = Window(quiet=0.4, max_wait=6.0, at_once=(SyncRequested,), burst=0.4, first=2)
+BURSTS = Window(quiet=1.0, max_wait=6.0, at_once=(SyncRequested,), burst=1.0, first=2)
 """Of many revisions in a row the first two and the last are applied; a single one does not wait."""
 
 

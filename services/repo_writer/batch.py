@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from services.repo_writer.domain import messages, trailers
-from services.repo_writer.domain.automated import DONE, plan_automated
+from services.repo_writer.domain.automated import DONE, SUPERSEDED, plan_automated
 from services.repo_writer.domain.containers import plan_containers
 from services.repo_writer.domain.notes import note
 from services.repo_writer.domain.parts import parts
@@ -93,7 +93,7 @@ class Batch:
         states = {sync: await self._repo.state(self.tip, [sync]) for sync in syncs}
         verdicts = await asyncio.to_thread(plan_automated, [one for _, one in found], states)
         causes = {id(one): envelope for envelope, one in found}
-        done = [one for one, reason in verdicts.left_out if reason == DONE]
+        done = [one for one, reason in verdicts.left_out if reason in {DONE, SUPERSEDED}]
         await self.telling.again(done, found[0][0])
         for one, reason in verdicts.left_out:
             if reason != DONE:

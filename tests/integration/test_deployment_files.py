@@ -159,6 +159,8 @@ PLURALS = {
     "Job": "apis/batch/v1/namespaces/{}/jobs",
     "ClusterRole": "apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "Role": "apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
+    "RoleBinding": "apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
 }
 
 
@@ -244,6 +246,7 @@ async def test_each_pod_gets_its_own_broker_user_only() -> None:
         name: {
             one["name"]: one["valueFrom"]["secretKeyRef"]["name"]
             for one in template["spec"]["containers"][0].get("env", ())
+            if "valueFrom" in one
         }
         for name, template in (await _templates()).items()
     }

@@ -126,3 +126,15 @@ async def test_an_update_is_told_again_though_others_have_pushed_since() -> None
     await repo.edit({"note": "a"}, "By hand")
 
     assert events(await handle(repo, group), UpdatePushed) == events(first, UpdatePushed)
+
+
+async def test_an_update_is_told_again_though_a_later_one_was_found_since() -> None:
+    repo = FakeRepo({"web.yaml": AUTOMATED})
+    first = await handle(repo, said(found("1.1.0")))
+    both = await handle(repo, said(found("1.1.0"), found("1.2.0", "1.1.0")))
+
+    pushed = events(both, UpdatePushed)
+    assert pushed[0] == events(first, UpdatePushed)[0]
+    assert len(pushed) == 2
+    later = await handle(repo, said(found("1.1.0")))  # and so it is where that one is written
+    assert events(later, UpdatePushed) == events(first, UpdatePushed)
