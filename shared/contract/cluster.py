@@ -3,14 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
 from shared.contract.git import Problem
-from shared.contract.message import Event, Signal
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+from shared.contract.message import Event, Signal, Value
 
 
 class SyncRequested(Signal):
@@ -33,7 +27,7 @@ class SyncRequested(Signal):
         return self.sync
 
 
-class ObjectResult(_Value):
+class ObjectResult(Value):
     """What became of one object."""
 
     id: str
@@ -45,7 +39,7 @@ class ObjectResult(_Value):
     line: int | None = None
 
 
-class ObjectHealth(_Value):
+class ObjectHealth(Value):
     """An object that is not ready."""
 
     id: str
@@ -104,7 +98,7 @@ class SyncFailed(Event):
         return self.sync
 
 
-class Rollout(_Value):
+class Rollout(Value):
     """How far a workload's rollout is; `messages` only where something is wrong."""
 
     desired: int = 0
@@ -141,7 +135,7 @@ class WorkloadChanged(Event):
         return self.sync
 
 
-class FieldOwner(_Value):
+class FieldOwner(Value):
     """A field of an object, and who owns it; values are never told."""
 
     field: str

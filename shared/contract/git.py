@@ -4,13 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
-from shared.contract.message import Event, Question, Reply, Signal
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+from shared.contract.message import Event, Question, Reply, Signal, Value
 
 
 class PollRequested(Signal):
@@ -55,7 +49,7 @@ class HeadTold(Reply):
     """Why the branch could not be read, in a sentence."""
 
 
-class Commit(_Value):
+class Commit(Value):
     """One commit of the branch."""
 
     revision: str
@@ -85,7 +79,7 @@ class RevisionObserved(Event):
         return self.repository
 
 
-class Problem(_Value):
+class Problem(Value):
     """A part of the desired state that could not be read."""
 
     file: str
@@ -93,14 +87,14 @@ class Problem(_Value):
     message: str
 
 
-class Container(_Value):
+class Container(Value):
     """A container and its image, as declared."""
 
     name: str
     image: str
 
 
-class Workload(_Value):
+class Workload(Value):
     """A workload as git declares it."""
 
     id: str

@@ -3,13 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
-from shared.contract.message import Event, Question, Reply, Signal
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+from shared.contract.message import Event, Question, Reply, Signal, Value
 
 
 class ScanRequested(Signal):
@@ -91,7 +85,7 @@ class ScanFailed(Event):
         return self.image
 
 
-class Tag(_Value):
+class Tag(Value):
     """A tag of an image repository."""
 
     name: str

@@ -15,6 +15,12 @@ PARTITIONS = 16
 """Partition queues of each stage. Changing it means declaring every queue anew."""
 
 
+class Value(BaseModel):
+    """A part of messages: frozen, and open to fields of a newer producer, as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class Message(BaseModel):
     """What is said: frozen, versioned by *type*, open to fields of a newer producer."""
 

@@ -3,23 +3,19 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from shared.contract.message import Event, Order, Question, Reply
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+from shared.contract.message import Event, Order, Question, Reply, Value
 
 
-class Cause(_Value):
+class Cause(Value):
     """Who ordered it, and why."""
 
     user: str = ""
     message: str = ""
 
 
-class ImageSpec(_Value):
+class ImageSpec(Value):
     """A release: which workloads get which image (Flux v1's type `image`)."""
 
     kind: Literal["image"] = "image"
@@ -31,7 +27,7 @@ class ImageSpec(_Value):
     force: bool = False
 
 
-class Change(_Value):
+class Change(Value):
     """One container's change of image."""
 
     container: str
@@ -39,7 +35,7 @@ class Change(_Value):
     target: str
 
 
-class ContainersSpec(_Value):
+class ContainersSpec(Value):
     """A release of exactly these containers (Flux v1's type `containers`)."""
 
     kind: Literal["containers"] = "containers"
@@ -49,21 +45,21 @@ class ContainersSpec(_Value):
     force: bool = False
 
 
-class PolicyChange(_Value):
+class PolicyChange(Value):
     """Annotations to set and to remove, names without prefix."""
 
     add: Mapping[str, str] = {}
     remove: tuple[str, ...] = ()
 
 
-class PolicySpec(_Value):
+class PolicySpec(Value):
     """Changes of policies by workload id (Flux v1's type `policy`)."""
 
     kind: Literal["policy"] = "policy"
     changes: Mapping[str, PolicyChange]
 
 
-class RollbackSpec(_Value):
+class RollbackSpec(Value):
     """Undoing the newest update of workloads, and keeping them from its tags."""
 
     kind: Literal["rollback"] = "rollback"
@@ -93,7 +89,7 @@ class UpdateRequested(Order):
         return self.repository
 
 
-class WorkloadResult(_Value):
+class WorkloadResult(Value):
     """What an update meant for one workload (Flux v1's statuses and reasons)."""
 
     status: str
