@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from sandbox.cluster import Cluster
 from sandbox.kube import Kube, kube
 from services.cluster_applier.kube import REQUESTS
@@ -24,6 +26,9 @@ from shared.runtime import lifecycle
 from shared.runtime.health import Health
 
 SYNCS = ("apps", "other")
+
+ON_BOTH = pytest.mark.parametrize("place", ["emulator", "real"], indirect=True, scope="module")
+"""For a module whose tests hold on either cluster; without it they run on the real one."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,32 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.cluster import Cluster, cluster
-from sandbox.progress import silent
-from tests.integration.applier_stage import Stage, applies, config_map, staged
+from tests.integration.applier_stage import ON_BOTH, Stage, applies, config_map
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module", params=["emulator", "real"])
-async def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Cluster]:
-    directory: Path = tmp_path_factory.mktemp("cluster")
-    async with cluster(directory, request.param, say=silent) as found:
-        yield found
-
-
-@pytest.fixture
-async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(place, tmp_path) as found:
-        yield found
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
 
 
 def deployment(*, replicas: int | None = None, env: str = "", label: str = "") -> str:

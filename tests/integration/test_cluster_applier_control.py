@@ -1,13 +1,9 @@
 """What people ask of one sync: to rest, and to go on; on the real control plane."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from sandbox.cluster import Cluster, cluster
-from sandbox.progress import silent
 from shared.contract import (
     Cause,
     Draft,
@@ -17,21 +13,9 @@ from shared.contract import (
     SyncCompleted,
     SyncHeld,
 )
-from tests.integration.applier_stage import Stage, applies, config_map, staged
+from tests.integration.applier_stage import Stage, applies, config_map
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    async with cluster(tmp_path_factory.mktemp("cluster"), "real", say=silent) as found:
-        yield found
-
-
-@pytest.fixture
-async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(place, tmp_path) as found:
-        yield found
 
 
 async def order(stage: Stage, *, suspended: bool) -> None:

@@ -1,23 +1,15 @@
 """How well it does what was applied, and who waits for that: on the real control plane."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from sandbox.cluster import Cluster, cluster
-from sandbox.progress import silent
+from sandbox.cluster import Cluster
 from shared.contract import SyncCompleted, SyncHeld, WorkloadChanged
 from tests.integration.applier_stage import Stage, config_map, staged
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    async with cluster(tmp_path_factory.mktemp("cluster"), "real", say=silent) as found:
-        yield found
 
 
 def deployment(cpu: str = "1m", *, replicas: int = 2) -> str:

@@ -1,30 +1,14 @@
 """Who else scales a workload, and who insists: on the real control plane."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.cluster import Cluster, cluster
-from sandbox.progress import silent
 from shared.contract import DriftContested, DriftCorrected
-from tests.integration.applier_stage import Stage, applies, config_map, staged
+from tests.integration.applier_stage import Stage, applies, config_map
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    async with cluster(tmp_path_factory.mktemp("cluster"), "real", say=silent) as found:
-        yield found
-
-
-@pytest.fixture
-async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(place, tmp_path) as found:
-        yield found
 
 
 def deployment(image: str = "1", *, replicas: int | None = None, app: str = "web") -> str:

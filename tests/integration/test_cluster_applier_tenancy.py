@@ -3,15 +3,13 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from sandbox.cluster import Cluster, cluster
-from sandbox.progress import silent
+from sandbox.cluster import Cluster
 from services.cluster_applier.kube import kube
 from shared.config.target import Target
 from shared.contract import DependencyDown, SyncCompleted, SyncFailed
@@ -21,12 +19,6 @@ from tests.integration.applier_stage import Stage, config_map, configured, stage
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
 RBAC = "apis/rbac.authorization.k8s.io/v1"
-
-
-@pytest.fixture(scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    async with cluster(tmp_path_factory.mktemp("cluster"), "real", say=silent) as found:
-        yield found
 
 
 async def post(stage: Stage, path: str, body: Any) -> Any:

@@ -1,33 +1,15 @@
 """Two appliers at once, as a cut or a frozen process makes them: the older one does no harm."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import pytest
 
-from sandbox.cluster import Cluster, cluster
-from sandbox.progress import silent
 from shared.contract import DependencyDown
 from shared.runtime import faults
-from tests.integration.applier_stage import Stage, config_map, parted, staged
+from tests.integration.applier_stage import ON_BOTH, Stage, config_map, parted
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module", params=["emulator", "real"])
-async def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Cluster]:
-    directory: Path = tmp_path_factory.mktemp("cluster")
-    async with cluster(directory, request.param, say=silent) as found:
-        yield found
-
-
-@pytest.fixture
-async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(place, tmp_path) as found:
-        yield found
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
 
 
 @pytest.fixture(autouse=True)

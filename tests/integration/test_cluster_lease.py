@@ -1,35 +1,16 @@
 """Of two replicas one watches, also for syncs that fall to the other one: on both clusters."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.cluster import Cluster, cluster
-from sandbox.progress import silent
 from services.cluster_applier.elsewhere import EXPLAINED
 from shared.contract import DriftCorrected, WorkloadChanged
-from tests.integration.applier_stage import Stage, config_map, parted, staged
+from tests.integration.applier_stage import ON_BOTH, Stage, config_map, parted
 from tests.integration.test_cluster_applier_care import deployment
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module", params=["emulator", "real"])
-async def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Cluster]:
-    directory: Path = tmp_path_factory.mktemp("cluster")
-    async with cluster(directory, request.param, say=silent) as found:
-        yield found
-
-
-@pytest.fixture
-async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(place, tmp_path) as found:
-        yield found
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
 
 
 async def holder(stage: Stage) -> str:

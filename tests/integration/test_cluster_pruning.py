@@ -1,35 +1,18 @@
 """What of a cluster is deleted, what waits for a person, and what never goes: on both clusters."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sandbox.cluster import Cluster, cluster
-from sandbox.progress import silent
+from sandbox.cluster import Cluster
 from services.cluster_applier.domain.inventory import Applied, decoded
 from shared.contract import Draft, SyncCompleted, SyncFailed, SyncRequested
 from shared.manifests import ObjectId
 from shared.manifests.marks import MARK, mark
-from tests.integration.applier_stage import Stage, config_map, parted, staged
+from tests.integration.applier_stage import ON_BOTH, Stage, config_map, parted, staged
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module", params=["emulator", "real"])
-async def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Cluster]:
-    directory: Path = tmp_path_factory.mktemp("cluster")
-    async with cluster(directory, request.param, say=silent) as found:
-        yield found
-
-
-@pytest.fixture
-async def stage(place: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(place, tmp_path) as found:
-        yield found
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
 
 
 def maps(names: str, k: str = "1") -> str:
