@@ -27,8 +27,9 @@ _LONGEST = 240
 class History:
     """Every event of an installation, as `flux.log` has it."""
 
-    def __init__(self, flux: Installation, namespace: str) -> None:
+    def __init__(self, flux: Installation, namespace: str, bus: Bus) -> None:
         self._flux = flux
+        self._bus = bus
         self._namespace = namespace
         self._events: list[tuple[int, Envelope]] = []
         self._began = 0
@@ -51,17 +52,20 @@ class History:
         """Return the jobs whose order has ended."""
         return {one.correlationid for kind in _ENDS for one in self.of(kind)}
 
-    async def follow(self, bus: Bus) -> None:
+    async def follow(self) -> None:
         """Take in all events, for ever."""
-        async with aclosing(bus.events(LOG)) as events:
+        async with aclosing(self._bus.events(LOG)) as events:
             async for found in events:
                 self._events.append(found)
 
     async def told(self) -> str:
-        """Return the messages since the beginning, and how deep the queues are."""
+        """Return the messages since the beginning, the depths of the queues, the dead letters."""
         new = self._events[self._began :]
         lines = [_line(offset, one) for offset, one in new if self._is_ours(one.message)]
-        return "\n".join(["--- flux.log", *lines, "--- queues", *await self._depths()])
+        depths, letters = await self._depths(), await self._letters()
+        return "\n".join(
+            ["--- flux.log", *lines, "--- queues", *depths, "--- dead letters", *letters]
+        )
 
     def _is_ours(self, message: Message) -> bool:
         """Leave out the workloads of other worlds on the same cluster."""
@@ -83,6 +87,14 @@ class History:
             if one.get("messages") and one.get("type") != "stream"
         ] or ["all are empty"]
 
+    async def _letters(self) -> Sequence[str]:
+        async with self._bus.dead_letters() as letters:
+            return [
+                f"{one.type} about {one.subject} by {one.source}, from {one.queue}: {one.reason}; "
+                f"{one.tries} tries, came {one.first}, buried {one.buried}, of {one.correlation}"
+                for one in letters
+            ] or ["there are none"]
+
 
 _ENDS = (OrderCompleted, OrderRejected)
 
@@ -90,12 +102,10 @@ _ENDS = (OrderCompleted, OrderRejected)
 @asynccontextmanager
 async def history(flux: Installation, namespace: str) -> AsyncIterator[History]:
     """Follow the events of *flux*, which works on *namespace*, for the length of the block."""
-    found = History(flux, namespace)
-    async with (
-        rabbit.connect(flux.amqp_url, source="/test/history") as bus,
-        owned(found.follow(bus), "history"),
-    ):
-        yield found
+    async with rabbit.connect(flux.amqp_url, source="/test/history") as bus:
+        found = History(flux, namespace, bus)
+        async with owned(found.follow(), "history"):
+            yield found
 
 
 def _line(offset: int, one: Envelope) -> str:
