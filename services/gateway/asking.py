@@ -4,6 +4,7 @@ import asyncio
 from typing import TypeVar
 
 from services.gateway.domain.errors import unavailable
+from services.gateway.domain.view import View
 from services.gateway.ports import Post
 from shared.bus.port import NoAnswerError
 from shared.contract import Draft, Question, Reply
@@ -15,8 +16,9 @@ R = TypeVar("R", bound=Reply)
 class Asking:
     """The bus, for somebody who waits. Seconds: to confirm, to answer."""
 
-    def __init__(self, post: Post, *, say: float = 5.0, answer: float = 20.0) -> None:
+    def __init__(self, post: Post, view: View, *, say: float = 5.0, answer: float = 20.0) -> None:
         self._post = post
+        self._view = view
         self._say = say
         self.answer = answer
 
@@ -42,9 +44,13 @@ class Asking:
         """
         Return the answer.
 
+        Who is known to be away is not asked: it would find all those questions when it is back.
+
         Raises:
             ApiError: 503, nobody answered; the sentence names who should have.
         """
+        if question.receiver in self._view.absent:
+            raise unavailable(f"no replica of {question.receiver} is running, which would answer")
         try:
             answer = await self._post.ask(question, timeout=timeout or self.answer)
         except (NoAnswerError, TemporaryError) as error:

@@ -28,7 +28,8 @@ async def wire(config: Config, bus: Bus, health: Health) -> AsyncIterator[Mappin
     settings = Settings.of(config)
     if settings.token:
         settings.token.read()  # one that is not there is told now, not to the first client
-    view, listeners, asking = View(settings.target, settings.syncs), Listeners(), Asking(bus)
+    view, listeners = View(settings.target, settings.syncs), Listeners()
+    asking = Asking(bus, view)
     checkpoint = Checkpoint(settings.state_dir / "view.checkpoint", of=settings.about)
     follower = Follower(bus, view, listeners, checkpoint)
     health.check("log", follower.problem)

@@ -77,7 +77,6 @@ class Client:
                         envelope,
                         key=names.routing_key(question),
                         reply_to=self._transport.address,
-                        expires=timeout,
                     )
                 )
                 return await answer

@@ -72,9 +72,7 @@ class Publisher:
         return packet(draft.sealed(self.source), key=names.routing_key(message))
 
 
-def packet(
-    envelope: Envelope, *, key: str, reply_to: str | None = None, expires: float | None = None
-) -> Packet:
+def packet(envelope: Envelope, *, key: str, reply_to: str | None = None) -> Packet:
     """
     Return *envelope* as the broker takes it.
 
@@ -99,5 +97,4 @@ def packet(
         reply_to=reply_to,
         mandatory=isinstance(envelope.message, Command | Event),
         patient=isinstance(envelope.message, Event),
-        expires=expires,
     )

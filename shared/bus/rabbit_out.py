@@ -140,6 +140,5 @@ def _message(packet: Packet, user: str) -> aio_pika.Message:
         message_id=packet.id,
         correlation_id=packet.correlation_id,
         reply_to=packet.reply_to,
-        expiration=packet.expires,
         user_id=user,  # which the broker checks
     )

@@ -87,7 +87,8 @@ class Settler:
         Drop questions that nobody waits for any more.
 
         How long somebody waits is told by two times of one clock, theirs, and measured by ours:
-        the two may be hours apart. What waits in a queue the broker drops itself.
+        the two may be hours apart. The broker is not told: what expires in a queue that has dead
+        letters becomes one.
         """
         fresh = []
         for held in group:

@@ -46,8 +46,6 @@ class Packet:
     patient: bool = False
     """... or, with both, send it again until one does: a stream whose node just died takes nothing
     for a moment, and a broker confirms what nobody takes."""
-    expires: float | None = None
-    """Seconds after which nobody wants it any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

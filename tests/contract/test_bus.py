@@ -409,6 +409,8 @@ async def test_a_question_is_answered_or_times_out_with_a_sentence(
             await bus.ask(question, timeout=0.2)
         async with working(bus, "registry-scanner", answer):
             assert await bus.ask(question, timeout=10) == TagsListed(image="ghcr.io/acme/web")
+        async with bus.dead_letters() as letters:
+            assert not letters
 
 
 async def test_a_stream_is_read_from_an_offset_and_then_live(broker: BrokerUnderTest) -> None:

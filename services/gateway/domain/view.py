@@ -61,8 +61,12 @@ class View:
             return {dependency: reason for (dependency, _), reason in self.outages.items()}
         there = frozenset().union(*self.present.values())
         said = {name: why for (name, source), why in self.outages.items() if source in there}
-        absent = (stage for stage, replicas in self.present.items() if not replicas)
-        return {**said, **dict.fromkeys(absent, "no replica of it is running")}
+        return {**said, **dict.fromkeys(self.absent, "no replica of it is running")}
+
+    @property
+    def absent(self) -> Collection[str]:
+        """The stages of which no replica is heard of; none while that is not known."""
+        return [stage for stage, replicas in (self.present or {}).items() if not replicas]
 
     def fold(self, envelope: Envelope) -> None:
         """Take in one event."""

@@ -274,7 +274,7 @@ async def a_stage(
         others = await stack.enter_async_context(broker.connect("/others/test", pace=BRISK))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         view, listeners = View(settings.target, settings.syncs), Listeners()
-        asking = Asking(post(bus), say=deadline, answer=deadline)
+        asking = Asking(post(bus), view, say=deadline, answer=deadline)
         checkpoint = Checkpoint(state / "view.checkpoint", of=settings.about)
         follower = Follower(bus, view, listeners, checkpoint, idle=0.005, patience=0.05)
         alarm = Alarm(bus, look=0.01)

@@ -206,6 +206,15 @@ async def test_a_plan_that_nobody_makes_names_who_should() -> None:
         assert "is repo-writer running?" in shown(error, "server")
 
 
+async def test_who_is_known_to_be_away_is_not_asked_and_named_at_once() -> None:
+    async with a_stage(deadline=60) as stage:
+        stage.view.present = {"repo-writer": frozenset(), "registry-scanner": frozenset({"one"})}
+        body = {"type": "image", "spec": {**IMAGE_SPEC, "Kind": "plan"}}
+        status, error = await stage.post("v9/update-manifests", body)
+        assert status == 503
+        assert "no replica of repo-writer is running" in shown(error, "server")
+
+
 async def test_a_broker_that_does_not_confirm_is_told() -> None:
     class Silent(Broken):
         async def publish(self, *_: Draft) -> None:
