@@ -7,19 +7,17 @@ from functools import partial
 from secrets import token_hex
 
 from services.cluster_applier import handlers
+from services.cluster_applier.bursts import BURSTS
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.settings import Settings
 from services.cluster_applier.sync import Sync
 from services.cluster_applier.target import Target, target
-from shared.bus.port import Bus, Window, Worker
+from shared.bus.port import Bus, Worker
 from shared.config.model import Config
 from shared.contract import Draft, SyncRequested
 from shared.runtime import service
 from shared.runtime.health import Health
 from shared.runtime.ticker import ticker
-
-BURSTS = Window(quiet=1.0, max_wait=6.0, at_once=(SyncRequested,), burst=1.0, first=2)
-"""Of many revisions in a row the first two and the last are applied; a single one does not wait."""
 
 
 @asynccontextmanager

@@ -68,12 +68,12 @@ class Branch:
         known = self._declared.get(sync.name)
         if known and known.state.revision == revision and known.config == sync.digest:
             return known
+        before = known.bundle if known else None
         with RENDER.time():
             rendered = await self._render(sync, revision)
-            bundle = await self._bundle(sync, revision, rendered, known.bundle if known else None)
-        declaration = Declaration(
-            state=self._state(sync, revision, rendered, bundle), bundle=bundle, config=sync.digest
-        )
+            bundle = await self._bundle(sync, revision, rendered, before)
+        state = self._state(sync, rendered, bundle, _commits(before, bundle))
+        declaration = Declaration(state=state, bundle=bundle, config=sync.digest)
         self._declared[sync.name] = declaration
         _tell(declaration.state, known.state.problems if known else ())
         return declaration
@@ -179,7 +179,7 @@ class Branch:
         return await asyncio.to_thread(pack, header, rendered.items, before)
 
     def _state(
-        self, sync: SyncSettings, revision: str, rendered: Rendered, bundle: Bundle
+        self, sync: SyncSettings, rendered: Rendered, bundle: Bundle, commits: int
     ) -> StateDeclared:
         return StateDeclared(
             sync=sync.name,
@@ -188,7 +188,8 @@ class Branch:
             url=sync.url,
             branch=self.mirror.branch,
             paths=sync.paths,
-            revision=revision,
+            revision=bundle.header.revision,
+            commits=commits,
             bundle=bundle.digest,
             workloads=rendered.workloads,
             objects=len(rendered.items),
@@ -200,6 +201,11 @@ def _parse(
     read: Callable[[str, bytes], File], keys: Iterable[Key], data: Iterable[bytes]
 ) -> list[File]:
     return [read(path, text) for (path, _), text in zip(keys, data, strict=True)]
+
+
+def _commits(before: Bundle | None, bundle: Bundle) -> int:
+    """Return how many commits came since *before*; of a history that was rewritten, one."""
+    return max(1, bundle.header.height - before.header.height) if before else 1
 
 
 def _short(commit: Commit) -> Commit:

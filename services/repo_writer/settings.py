@@ -1,5 +1,6 @@
 """The slice of `flux.yaml` that repo-writer takes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ class Settings:
                 max_wait=max(automation.max_wait, automation.quiet),
                 at_once=(UpdateRequested, PlanQuestion),
                 aside=(SyncCompleted,),
-                more=more,
+                longer=lambda found: math.inf if more(found) else 0.0,
             ),
             state_dir=config.state_dir / "repo-writer",
         )

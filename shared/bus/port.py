@@ -54,8 +54,8 @@ class Window:
     """A message of these types closes it immediately: somebody waits."""
     aside: tuple[type[Message], ...] = ()
     """Messages of these types are gathered, but neither open it nor keep it open."""
-    more: Callable[[Sequence[Envelope]], bool] = lambda _: False
-    """Says of what was gathered that more of the same is on its way: quiet is no reason then."""
+    longer: Callable[[Sequence[Envelope]], float] = lambda _: 0.0
+    """Says of what was gathered how long it must be quiet at least: more may be on its way."""
     burst: float = 0.0
     """Where it is given, groups that are handed over less than so long after one another are a
     burst, of which the first ones do not wait: a single message is not held up ..."""

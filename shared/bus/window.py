@@ -45,18 +45,18 @@ class Gathering:
     async def _gather(
         self, window: Window, pending: Callable[[], list[Envelope]], draining: asyncio.Event
     ) -> bool:
-        """Return whether nothing came for a while at the end."""
+        """Return whether it was quiet for so long at the end that a burst is over."""
         loop = asyncio.get_running_loop()
         latest = loop.time() + window.max_wait
         while not draining.is_set() and _is_open(window, pending()):
             self._touched.clear()
-            quiet = window.max_wait if window.more(pending()) else window.quiet
+            quiet = max(window.quiet, window.longer(pending()))
             left = min(quiet, latest - loop.time())
             try:
                 async with asyncio.timeout(max(left, 0)):
                     await self._touched.wait()
             except TimeoutError:
-                return left == quiet
+                return left == quiet >= window.burst
         return False
 
 

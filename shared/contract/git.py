@@ -120,6 +120,8 @@ class StateDeclared(Event):
     paths: tuple[str, ...] = ()
     revision: str
     """Empty while nothing could be read yet."""
+    commits: int = 1
+    """How many are new since the revision that was declared before, by first parents."""
     bundle: str
     """The bundle's digest; the applier reads the stream until it has this one or a newer."""
     workloads: tuple[Workload, ...] = ()

@@ -20,12 +20,18 @@ pytestmark = [pytest.mark.asyncio(loop_scope="function"), pytest.mark.looptime]
 
 ORDER = UpdateRequested(repository="r", spec=ImageSpec(workloads=("<all>",), image="a:1"))
 ASIDE, AGAIN = SyncRequested(sync="s"), PollRequested(repository="r", reason="again")
+
+
+def reason(envelope: Envelope) -> str:
+    return str(getattr(envelope.message, "reason", ""))
+
+
 WINDOW = Window(
     quiet=1.0,
     max_wait=5.0,
     at_once=(UpdateRequested,),
     aside=(SyncRequested,),
-    more=lambda some: any(getattr(one.message, "reason", "") == "again" for one in some),
+    longer=lambda some: 3.0 if any(reason(one) == "again" for one in some) else 0.0,
 )
 
 
@@ -60,8 +66,10 @@ async def closed_after(window: Window | None, *comes: tuple[float, Message]) -> 
         ([(0, poll()), (0.3, ORDER)], 0.3),
         ([(0, ASIDE)], 0.0),
         ([(0, poll()), (0.9, ASIDE)], 1.0),
-        ([(0, AGAIN)], 5.0),
-        ([(0, AGAIN), (3.0, ORDER)], 3.0),
+        ([(0, AGAIN)], 3.0),
+        ([(0, poll()), (0.5, AGAIN), (1.5, poll())], 4.5),
+        ([(0, AGAIN), (2.5, poll())], 5.0),
+        ([(0, AGAIN), (2.0, ORDER)], 2.0),
     ],
 )
 async def test_a_window_closes_when_it_is_quiet_and_nothing_more_is_on_its_way(

@@ -102,6 +102,19 @@ async def test_the_cause_is_who_asked_and_not_the_tick_before() -> None:
     assert causes == {webhook.id}
 
 
+async def test_how_many_commits_came_since_the_last_look_is_told() -> None:
+    stage = Stage()
+    for value in ("1", "2", "3", "4"):
+        stage.mirror.push({"a.yaml": config_map("a", value)})
+        if value != "3":
+            await stage.handle()
+    rewritten = stage.mirror.push({"a.yaml": config_map("a")}, parent="")
+    await stage.handle()
+    states = stage.bus.messages(StateDeclared)
+    assert [one.commits for one in states] == [1, 1, 2, 1]
+    assert states[-1].revision == rewritten
+
+
 async def test_where_nothing_is_new_nothing_is_said() -> None:
     stage = Stage()
     stage.mirror.push({"a.yaml": config_map("a")})
