@@ -8,7 +8,7 @@ from services.cluster_applier.domain.fence import Verdict, judge
 from services.cluster_applier.domain.inventory import Applied, Inventory, decoded
 from services.cluster_applier.domain.ledger import Ledger, Seen
 from services.cluster_applier.domain.ownership import last_manager, ours
-from services.cluster_applier.domain.plan import Wanted, obsolete, plan
+from services.cluster_applier.domain.plan import Wanted, obsolete, plan, reason_to_keep
 from services.cluster_applier.domain.stages import staged
 from services.cluster_applier.domain.status import rollout, state
 from shared.bundle.format import Entry, Header
@@ -79,6 +79,23 @@ def test_what_is_declared_no_more_is_deleted_in_the_reverse_of_the_stages() -> N
     gone = obsolete(known, {"ConfigMap kept"}, {"ConfigMap ignored"})
 
     assert [name for name, _ in gone] == ["Deployment web", "ConfigMap a", "Namespace ours"]
+
+
+@pytest.mark.parametrize(
+    ("so", "why"),
+    [
+        ({}, ""),
+        ({"prune": False}, "prune is off for this sync"),
+        ({"problems": 2}, "2 parts of the desired state could not be read"),
+        ({"failed": True}, "not everything could be applied"),
+        ({"certain": False}, "it is not certain that this revision is newer than the one before"),
+    ],
+)
+def test_nothing_is_deleted_unless_all_was_read_and_applied_and_is_new(
+    so: dict[str, int], why: str
+) -> None:
+    best = {"prune": True, "problems": 0, "failed": False, "certain": True}
+    assert reason_to_keep(**{**best, **so}) == why
 
 
 def test_namespaces_come_before_definitions_before_the_rest_before_webhooks() -> None:
