@@ -121,6 +121,12 @@ class Client:
         """Yield what the replicas of a stage say of themselves."""
         return announcements(self._transport, service)
 
+    async def tick(self, signal: Draft) -> None:
+        """Say a signal to our own stage: without the broker where this replica works on it."""
+        worker = self._workers.get(signal.message.receiver or "")
+        if worker is None or not worker.take(signal.sealed(self._publisher.source)):
+            await self.publish(signal)
+
     def is_ours(self, message: Message) -> bool:
         """Tell whether *message*, were it for our own stage, would best come to this replica."""
         worker = self._workers.get(message.receiver or "")

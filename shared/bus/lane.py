@@ -22,7 +22,8 @@ class Held:
     """A message in hand."""
 
     envelope: Envelope
-    delivery: Delivery
+    delivery: Delivery | None
+    """None where the broker knows nothing of it: we said it to ourselves."""
     queue: str
     since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     came: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -36,7 +37,7 @@ class Held:
 
     async def ack(self) -> None:
         """Acknowledge it once."""
-        if not self.acked:
+        if self.delivery and not self.acked:
             await faults.reach("ack.before")
             await self.delivery.ack()
             self.acked = True

@@ -118,6 +118,13 @@ class Bus(Protocol):
     def replicas(self, service: str) -> AsyncGenerator[ReplicaPresent, None]:
         """Yield what the replicas of the stage *service* say of themselves, again and again."""
 
+    async def tick(self, signal: Draft) -> None:
+        """
+        Say *signal* to our own stage, which costs the broker nothing where this replica has it.
+
+        It is lost with the process, and said again after its interval or at the next start.
+        """
+
     def is_ours(self, message: Message) -> bool:
         """Tell whether this replica is the first choice for *message*; for whom it ticks."""
 

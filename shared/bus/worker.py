@@ -23,7 +23,7 @@ from shared.bus.publisher import Publisher
 from shared.bus.settle import Settler
 from shared.bus.transport import ChannelLostError, Delivery, Subscription, Transport
 from shared.bus.window import Gathering
-from shared.contract import PARTITIONS
+from shared.contract import PARTITIONS, Envelope, partition
 from shared.contract.codec import MalformedError
 from shared.runtime.lifecycle import unless_stopped
 from shared.runtime.tasks import cancelled, not_cancelled_by_others
@@ -53,6 +53,7 @@ class PartitionWorker:
         self._missing: dict[str, str] = {}
         self._ends: dict[int, asyncio.Event] = {}
         """Set where the epoch of a partition is to end: at a stop, or to yield it."""
+        self._epochs: dict[int, _Epoch] = {}
 
     def problems(self) -> Mapping[str, str]:
         """Return the partitions that cannot be consumed now, and why."""
@@ -66,6 +67,15 @@ class PartitionWorker:
             await stop.wait()
             for ends in self._ends.values():
                 ends.set()
+
+    def take(self, envelope: Envelope) -> bool:
+        """Work on a signal of our own where its partition is surely ours; say whether it is."""
+        number = partition(envelope.subject)
+        epoch = self._epochs.get(number)
+        if epoch is None or not epoch.is_active or self._ends[number].is_set():
+            return False
+        epoch.put(envelope)
+        return True
 
     def _let_go(self, number: int) -> None:
         """Finish what is in hand of a partition, and subscribe to it anew, behind others."""
@@ -96,10 +106,11 @@ class PartitionWorker:
             self.presence.subscribed(number)
             try:
                 async with asyncio.TaskGroup() as lanes:
-                    await _Epoch(queue, self._entrance, self._settler, lanes).run(
-                        subscription, ends
-                    )
+                    epoch = _Epoch(queue, self._entrance, self._settler, lanes, ends)
+                    self._epochs[number] = epoch
+                    await epoch.run(subscription)
             finally:
+                del self._epochs[number]
                 self.presence.unsubscribed(number)
 
 
@@ -107,8 +118,16 @@ class _Epoch:
     """What is in hand on one channel of one partition."""
 
     def __init__(
-        self, queue: str, entrance: Entrance, settler: Settler, tasks: asyncio.TaskGroup
+        self,
+        queue: str,
+        entrance: Entrance,
+        settler: Settler,
+        tasks: asyncio.TaskGroup,
+        stop: asyncio.Event,
     ) -> None:
+        self.is_active = False
+        """Whether the broker has given us something, which it then gives to nobody else."""
+        self._stop = stop
         self._queue = queue
         self._entrance = entrance
         self._settler = settler
@@ -116,33 +135,39 @@ class _Epoch:
         self._lanes: dict[str, Lane] = {}
         self._gatherings: dict[str, Gathering] = {}
 
-    async def run(self, subscription: Subscription, stop: asyncio.Event) -> None:
-        """Hand deliveries to their lanes until *stop*; the task group then waits for the lanes."""
-        stopping = asyncio.create_task(stop.wait(), name=f"{self._queue} stop")
+    async def run(self, subscription: Subscription) -> None:
+        """Hand deliveries to their lanes until the end; the task group then waits for the lanes."""
+        stopping = asyncio.create_task(self._stop.wait(), name=f"{self._queue} stop")
         coming = asyncio.create_task(subscription.take(), name=f"{self._queue} take")
         try:
             while True:
                 await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if stop.is_set():
+                if self._stop.is_set():
                     return
                 for delivery in coming.result():
-                    await self._put(delivery, stop)
+                    await self._admit(delivery)
+                self.is_active = True
                 coming = asyncio.create_task(subscription.take(), name=f"{self._queue} take")
         finally:
+            self.is_active = False
             await cancelled(stopping, coming)
 
-    async def _put(self, delivery: Delivery, stop: asyncio.Event) -> None:
+    async def _admit(self, delivery: Delivery) -> None:
         try:
             envelope = self._entrance.admit(delivery)
         except MalformedError as error:
             await self._settler.bury_unreadable(delivery, error, queue=self._queue)
             return
+        self.put(envelope, delivery)
+
+    def put(self, envelope: Envelope, delivery: Delivery | None = None) -> None:
+        """Hand a message to the lane of its subject."""
         lane = self._lanes.get(envelope.subject)
         held = Held(envelope=envelope, delivery=delivery, queue=self._queue)
         if lane is not None:
             lane.put(held)
             return
-        lane = Lane(envelope.subject, self._settler, stop, self._gathering(envelope.subject))
+        lane = Lane(envelope.subject, self._settler, self._stop, self._gathering(envelope.subject))
         self._lanes[envelope.subject] = lane
         lane.put(held)
         self._tasks.create_task(self._run(lane), name=f"{self._queue} {envelope.subject}")
@@ -157,7 +182,11 @@ class _Epoch:
     async def _run(self, lane: Lane) -> None:
         # Else its messages would be held by nobody, for as long as the channel lives.
         with not_cancelled_by_others(ChannelLostError):
-            await lane.run()
+            try:
+                await lane.run()
+            except ChannelLostError:
+                self.is_active = False  # at once: the other lanes are about to be cancelled
+                raise
         del self._lanes[lane.subject]
 
 

@@ -26,24 +26,24 @@ Due = Callable[[], Iterable[tuple[Draft, float]]]
 class Says(Protocol):
     """The part of the bus that a ticker needs."""
 
-    def publish(self, *drafts: Draft) -> Awaitable[None]:
-        """Publish, and return when all are confirmed."""
+    def tick(self, signal: Draft) -> Awaitable[None]:
+        """Say it to our own stage."""
 
     def is_ours(self, message: Message) -> bool:
         """Tell whether this replica is the one that ticks for *message*."""
 
 
 def ticker(bus: Says, due: Due) -> Worker:
-    """Return a worker that publishes each signal at once, and then at its interval."""
+    """Return a worker that says each signal at once, and then at its interval."""
 
     async def run(stop: asyncio.Event) -> None:
         clock = _Clock()
         while not stop.is_set():
-            # While the broker is away a publish waits for it; that must not hold up the end.
+            # While the broker is away a signal may wait for it; that must not hold up the end.
             async with unless_stopped(stop):
                 for draft in filter(lambda one: bus.is_ours(one.message), clock.strike(due())):
                     try:
-                        await bus.publish(draft)
+                        await bus.tick(draft)
                     except TemporaryError:  # `/readyz` tells it
                         clock.again(draft)
                 await asyncio.sleep(LOOK)

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="function"), pytest.mark.looptime]
 
 
 class Bus:
-    """Hears what is published; may be told to answer otherwise."""
+    """Hears what is said; may be told to answer otherwise."""
 
     def __init__(self) -> None:
         self.heard: Counter[str] = Counter()
@@ -26,8 +26,8 @@ class Bus:
     def is_ours(self, message: Message) -> bool:
         return message.subject not in self.others
 
-    async def publish(self, *drafts: Draft) -> None:
-        self.heard.update(draft.message.subject for draft in drafts)
+    async def tick(self, signal: Draft) -> None:
+        self.heard[signal.message.subject] += 1
         if self.hangs:
             await asyncio.Event().wait()
         if self.instead:
