@@ -9,12 +9,12 @@ from functools import partial
 import structlog
 from prometheus_client import Counter, Histogram
 
-from services.git_watcher.domain import render
 from services.git_watcher.domain.marker import Marker
-from services.git_watcher.domain.render import File, Rendered
 from services.git_watcher.ports import Mirror
 from services.git_watcher.settings import SyncSettings
+from shared.bundle import render
 from shared.bundle.format import Bundle, Header, pack
+from shared.bundle.render import File, Rendered
 from shared.contract import Commit, Problem, RevisionObserved, StateDeclared
 from shared.manifests.files import manifests
 from shared.manifests.marks import set_name

@@ -14,9 +14,9 @@ from sandbox.cluster import Cluster
 from sandbox.kube import Kube, kube
 from services.cluster_applier.kube import REQUESTS
 from services.cluster_applier.main import wire
-from services.git_watcher.domain.render import read, render
 from shared.bundle import store
 from shared.bundle.format import Header, pack
+from shared.bundle.render import read, render
 from shared.bus import names
 from shared.bus.client import Client
 from shared.bus.memory import MemoryBroker

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from services.git_watcher.domain.desired import body, has_known_scope
+from shared.bundle.desired import body, has_known_scope
 from shared.bundle.format import Item, digest_of
 from shared.bundle.sealing import Sealer
 from shared.contract import Container, Problem, Workload

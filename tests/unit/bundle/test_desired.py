@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.git_watcher.domain.marker import Marker
-from services.git_watcher.domain.render import File, read
 from shared.bundle.format import LARGEST
+from shared.bundle.render import File, read
 from shared.manifests.marks import set_name
 
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"

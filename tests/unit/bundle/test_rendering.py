@@ -3,7 +3,7 @@
 import base64
 import json
 
-from services.git_watcher.domain.render import File, Rendered, read, render
+from shared.bundle.render import File, Rendered, read, render
 from shared.bundle.sealing import Opener, Sealer, generate
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\n"
