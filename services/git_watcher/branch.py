@@ -13,7 +13,8 @@ from services.git_watcher.domain.marker import Marker
 from services.git_watcher.ports import Mirror
 from services.git_watcher.settings import SyncSettings
 from shared.bundle import render
-from shared.bundle.format import Bundle, Header, pack
+from shared.bundle.format import Bundle, Header
+from shared.bundle.packing import pack
 from shared.bundle.render import File, Rendered
 from shared.contract import Commit, Problem, RevisionObserved, StateDeclared
 from shared.manifests.files import manifests
@@ -176,7 +177,8 @@ class Branch:
             skipped=rendered.skipped,
             mark_set=self._mark_set(sync),
         )
-        return await asyncio.to_thread(pack, header, rendered.items, before)
+        items = (*rendered.items, *rendered.whole)
+        return await asyncio.to_thread(pack, header, items, before)
 
     def _state(
         self, sync: SyncSettings, rendered: Rendered, bundle: Bundle, commits: int
@@ -193,6 +195,7 @@ class Branch:
             bundle=bundle.digest,
             workloads=rendered.workloads,
             objects=len(rendered.items),
+            encrypted=rendered.encrypted,
             problems=rendered.problems,
         )
 

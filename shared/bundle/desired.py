@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.bundle.format import LARGEST
+from shared.bundle.packing import LARGEST
 from shared.manifests import Declared
 from shared.manifests.marks import MARK, mark
 

@@ -7,9 +7,9 @@ did not change is not compressed again.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -19,37 +19,46 @@ from shared.manifests import ObjectId
 from shared.runtime.errors import PermanentError
 
 VERSION = "1"
-CHUNK = 512_000
-"""Bytes of objects, before compression, that a chunk holds at most, unless one object is more."""
-SETTLED = 256_000
-"""Bytes from which on a chunk is closed where an object's name says so: then the chunks behind
-an object that grew, came or went are the same as before, and are not compressed again."""
-ONE_IN = 32
 PARTIAL = 4
 """Bundles that are put together at a time; of two writers on one stream neither is lost."""
-LARGEST = 10_000_000
-"""Bytes of one object; etcd itself takes no more than 1.5 MB."""
-
 Headers = Mapping[str, str]
 
 
-class Entry(BaseModel):
-    """Where an object is in the bundle, and what it is."""
+class Place(BaseModel):
+    """Where bytes are in the bundle."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    digest: str
+    file: str
+    """That they were read from."""
+    chunk: int
+    offset: int
+    length: int
+    sealed: bool = False
+    """Whether they are to be opened with the target's private key."""
+
+    @property
+    def name(self) -> str:
+        """What to call them."""
+        return self.file
+
+
+class Entry(Place):
+    """Where an object is in the bundle, and what it is."""
 
     id: str
     """As `ObjectId` writes it."""
     version: str
     """Of the kind's API: `v1`."""
-    digest: str
-    file: str
     line: int | None = None
-    chunk: int
-    offset: int
-    length: int
-    sealed: bool = False
-    """Whether it is to be opened with the target's private key."""
+    encrypted: bool = False
+    """Whether its file was: then all its values are secret."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.id
 
     @property
     def object_id(self) -> ObjectId:
@@ -86,19 +95,8 @@ class Header(BaseModel):
     mark_set: str = ""
     """What the marks of its objects are made with, see `shared.manifests.marks`."""
     index: tuple[Entry, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """An object to put into a bundle."""
-
-    id: ObjectId
-    version: str
-    body: bytes
-    digest: str
-    file: str
-    line: int | None
-    sealed: bool = False
+    encrypted: tuple[Place, ...] = ()
+    """Files as they lie in git, for who can decrypt them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,35 +112,35 @@ class Bundle:
     opener: Opener | None = field(default=None, compare=False, repr=False)
     _opened: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
 
-    def object(self, entry: Entry) -> bytes:
+    def object(self, place: Place) -> bytes:
         """
-        Return the body of an object, opened if it was sealed.
+        Return the body of an object, or a file, opened if it was sealed.
 
         Raises:
             PermanentError: its chunk is damaged, or it was not sealed to our key.
         """
-        body = self._body(entry)
-        if not entry.sealed:
+        body = self._body(place)
+        if not place.sealed:
             return body
         if self.opener is None:
             raise PermanentError(f"it is sealed, and there is no private key; {REMEDY}")
         return self.opener.open(body)
 
-    def _body(self, entry: Entry) -> bytes:
-        if entry.chunk not in self._opened:
+    def _body(self, place: Place) -> bytes:
+        if place.chunk not in self._opened:
             self._opened.clear()  # objects are asked for in order: one open chunk is enough
             try:
-                self._opened[entry.chunk] = zlib.decompress(self.chunks[entry.chunk])
+                self._opened[place.chunk] = zlib.decompress(self.chunks[place.chunk])
             except zlib.error as error:
                 raise PermanentError(
-                    f"the bundle of {self.header.sync} is damaged where {entry.id} is: {error};"
+                    f"the bundle of {self.header.sync} is damaged where {place.name} is: {error};"
                     " it is published anew when its branch changes"
                 ) from error
-        return self._opened[entry.chunk][entry.offset : entry.offset + entry.length]
+        return self._opened[place.chunk][place.offset : place.offset + place.length]
 
     def records(self) -> Sequence[tuple[Headers, bytes]]:
         """Return the records by which it travels."""
-        head = zlib.compress(_encoded(self.header), 1)
+        head = zlib.compress(encoded(self.header), 1)
         return [
             (
                 {
@@ -163,69 +161,13 @@ def digest_of(body: bytes) -> str:
     return sha256(body).hexdigest()[:16]
 
 
-def pack(header: Header, items: Iterable[Item], before: Bundle | None = None) -> Bundle:
-    """
-    Return the bundle of *items*; the header's index is filled in.
-
-    Chunks that *before* has as well are not compressed again.
-
-    Raises:
-        PermanentError: an object is too large; it is named.
-    """
-    known = dict(zip(before.sums, before.chunks, strict=True)) if before else {}
-    sums: list[bytes] = []
-    chunks: list[bytes] = []
-    index: list[Entry] = []
-    for number, some in enumerate(_chunked(items)):
-        data = b"".join(item.body for item in some)
-        sums.append(blake2b(data, digest_size=16).digest())
-        chunks.append(known.get(sums[-1]) or zlib.compress(data, 1))
-        offset = 0
-        for item in some:
-            index.append(_entry(item, number, offset))
-            offset += len(item.body)
-    header = header.model_copy(update={"index": tuple(index)})
-    digest = _digest(_encoded(header))
-    return Bundle(header=header, chunks=tuple(chunks), digest=digest, sums=tuple(sums))
-
-
-def _chunked(items: Iterable[Item]) -> Iterator[list[Item]]:
-    some: list[Item] = []
-    size = 0
-    for item in items:
-        if len(item.body) > LARGEST:
-            raise PermanentError(f"{item.file}: {item.id} has {len(item.body)} bytes, too many")
-        if some and size + len(item.body) > CHUNK:
-            yield some
-            some, size = [], 0
-        some.append(item)
-        size += len(item.body)
-        if size >= SETTLED and zlib.crc32(str(item.id).encode()) % ONE_IN == 0:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some
-
-
-def _entry(item: Item, chunk: int, offset: int) -> Entry:
-    return Entry(
-        id=str(item.id),
-        version=item.version,
-        digest=item.digest,
-        file=item.file,
-        line=item.line,
-        chunk=chunk,
-        offset=offset,
-        length=len(item.body),
-        sealed=item.sealed,
-    )
-
-
-def _encoded(header: Header) -> bytes:
+def encoded(header: Header) -> bytes:
+    """Return a header as it travels, before compression."""
     return header.model_dump_json().encode()
 
 
-def _digest(encoded: bytes) -> str:
+def whole_digest(encoded: bytes) -> str:
+    """Return the fingerprint of a bundle whose header is this."""
     return sha256(encoded).hexdigest()[:32]
 
 
@@ -238,7 +180,7 @@ class Assembler:
 
     def take(self, headers: Headers, body: bytes) -> Bundle | None:
         """Take a record in; return the bundle that it completes."""
-        place = _place(headers)
+        place = _part(headers)
         if place is None:
             return None
         digest, number, count = place
@@ -252,7 +194,7 @@ class Assembler:
         return _whole(digest, [parts[n] for n in range(count)], self._opener)
 
 
-def _place(headers: Headers) -> tuple[str, int, int] | None:
+def _part(headers: Headers) -> tuple[str, int, int] | None:
     """Return the digest of a record's bundle, its number there, and how many there are."""
     digest = headers.get("flux-digest", "")
     try:
@@ -268,11 +210,11 @@ def _whole(digest: str, parts: Sequence[bytes], opener: Opener | None) -> Bundle
     """Return the bundle of *parts*, or nothing where they are not what their digest says."""
     try:
         encoded = zlib.decompress(parts[0])
-        if _digest(encoded) != digest:
+        if whole_digest(encoded) != digest:
             return None
         header = Header.model_validate_json(encoded)
     except (zlib.error, ValueError):
         return None
-    if any(entry.chunk >= len(parts) - 1 for entry in header.index):
+    if any(one.chunk >= len(parts) - 1 for one in (*header.index, *header.encrypted)):
         return None
     return Bundle(header=header, chunks=tuple(parts[1:]), digest=digest, opener=opener)

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from shared.bundle.desired import body, has_known_scope
-from shared.bundle.format import Item, digest_of
+from shared.bundle.format import digest_of
+from shared.bundle.packing import Item, Piece
 from shared.bundle.sealing import Sealer
-from shared.contract import Container, Problem, Workload
-from shared.manifests import Declared, Policies, containers, load
+from shared.contract import Container, EncryptedFile, Problem, Workload
+from shared.manifests import Declared, Loaded, Policies, containers, load
 from shared.manifests.kustomize import GROUP as KUSTOMIZE
 
 
@@ -19,6 +20,10 @@ class File:
     workloads: tuple[Workload, ...] = ()
     skipped: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    whole: Piece | None = None
+    """The file itself, where it is encrypted."""
+    encrypted: EncryptedFile | None = None
+    """What can be told of it then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,8 @@ class Rendered:
     workloads: tuple[Workload, ...]
     skipped: tuple[str, ...]
     problems: tuple[Problem, ...]
+    whole: tuple[Piece, ...] = ()
+    encrypted: tuple[EncryptedFile, ...] = ()
 
 
 def read(
@@ -37,9 +44,11 @@ def read(
     """
     Return what a file declares; what can't be read is a problem and spoils only itself.
 
-    Secrets are sealed if there is a *sealer*.
+    Secrets are sealed if there is a *sealer*, and so are encrypted files, which stay whole.
     """
     loaded = load(data, file=path, default_namespace=default_namespace)
+    if loaded.encrypted:
+        return _encrypted(path, data, loaded, sealer)
     problems = [
         Problem(file=one.file, line=one.line, message=one.message) for one in loaded.problems
     ]
@@ -65,12 +74,32 @@ def read(
     )
 
 
+def _encrypted(path: str, data: bytes, loaded: Loaded, sealer: Sealer | None) -> File:
+    return File(
+        workloads=tuple(
+            workload
+            for declared in loaded.objects
+            for workload in _workload(declared, Policies.of(declared.object))
+        ),
+        whole=Piece(
+            body=sealer.seal(data) if sealer else data,
+            digest=sealer.digest_of(data) if sealer else digest_of(data),
+            file=path,
+            sealed=sealer is not None,
+        ),
+        encrypted=EncryptedFile(
+            file=path, objects=tuple(str(declared.id) for declared in loaded.objects)
+        ),
+    )
+
+
 def render(files: Iterable[File]) -> Rendered:
     """Return what *files* declare, in their order; of two of one object the first counts."""
     items: dict[str, Item] = {}
     workloads: dict[str, Workload] = {}
     skipped: list[str] = []
     problems: list[Problem] = []
+    files = tuple(files)
     for file in files:
         problems += file.problems
         skipped += file.skipped
@@ -85,6 +114,8 @@ def render(files: Iterable[File]) -> Rendered:
         workloads=tuple(workloads.values()),
         skipped=tuple(skipped),
         problems=tuple(problems),
+        whole=tuple(file.whole for file in files if file.whole),
+        encrypted=tuple(file.encrypted for file in files if file.encrypted),
     )
 
 

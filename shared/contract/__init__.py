@@ -32,6 +32,7 @@ from shared.contract.envelope import Draft, Envelope
 from shared.contract.git import (
     Commit,
     Container,
+    EncryptedFile,
     HeadQuestion,
     HeadTold,
     PollRequested,
@@ -104,6 +105,7 @@ __all__ = [
     "Draft",
     "DriftContested",
     "DriftCorrected",
+    "EncryptedFile",
     "Envelope",
     "Event",
     "FieldOwner",

@@ -106,6 +106,14 @@ class Workload(Value):
     policy_digest: str = ""
 
 
+class EncryptedFile(Value):
+    """A file that cluster-applier decrypts; nobody else knows what it declares."""
+
+    file: str
+    objects: tuple[str, ...] = ()
+    """The ids of those whose names can be read."""
+
+
 class StateDeclared(Event):
     """What a sync declares at a revision. Said again for as long as it holds."""
 
@@ -126,6 +134,8 @@ class StateDeclared(Event):
     """The bundle's digest; the applier reads the stream until it has this one or a newer."""
     workloads: tuple[Workload, ...] = ()
     objects: int = 0
+    """Of files that are not encrypted."""
+    encrypted: tuple[EncryptedFile, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 
 from shared.images import ImageRef, InvalidReferenceError
 from shared.manifests.documents import Document, YamlError, documents
+from shared.manifests.encrypted import REFUSED, is_encrypted
 from shared.manifests.ids import BUILT_IN_CLUSTER_KINDS, ClusterKinds, WorkloadId
 from shared.manifests.plan import Annotate, Plan, SetImage
 from shared.manifests.splice import EditError, apply
@@ -36,6 +37,8 @@ def edit(
     Raises: EditError, and then nothing was changed.
     """
     before = _read(text)
+    if is_encrypted(document.value for document in before):
+        raise EditError(REFUSED)
     plan = Plan.of(before, default_namespace, cluster_kinds)
     for one in edits:
         if isinstance(one, SetImage):

@@ -5,12 +5,14 @@ A file that is no valid YAML is a problem and declares nothing; an object that i
 a problem by itself. Nothing is raised for what stands in a file, and nothing hangs on it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from shared.manifests.documents import Document, YamlError, documents
+from shared.manifests.encrypted import is_encrypted, is_named, readable
 from shared.manifests.ids import (
     BUILT_IN_CLUSTER_KINDS,
     ClusterKinds,
@@ -80,7 +82,10 @@ class Loaded:
     """The objects of a file in their order, and what could not be read."""
 
     objects: tuple[Declared, ...] = ()
+    """Of an encrypted file those that can be named, and of them what can be read."""
     problems: tuple[Problem, ...] = ()
+    encrypted: bool = False
+    """SOPS has encrypted the file."""
 
 
 def load(
@@ -95,6 +100,8 @@ def load(
         read = documents(decode(data))
     except YamlError as error:
         return Loaded(problems=(Problem(file=file, line=error.line, message=error.message),))
+    if is_encrypted(document.value for document in read):
+        return _named(read, file, default_namespace, cluster_kinds)
     objects: list[Declared] = []
     problems: list[Problem] = []
     for document in read:
@@ -106,6 +113,19 @@ def load(
                 continue
             objects.append(Declared(id=found, object=value, file=file, line=line))
     return Loaded(objects=tuple(objects), problems=tuple(problems))
+
+
+def _named(
+    read: Iterable[Document], file: str, default_namespace: str, cluster_kinds: ClusterKinds
+) -> Loaded:
+    """Return what can be told of an encrypted file; what can't be read there is no problem."""
+    objects: list[Declared] = []
+    for _, line, value in (one for document in read for one in items(document)):
+        with suppress(ValueError):
+            if is_named(value):
+                found = _identify(value, default_namespace, cluster_kinds)
+                objects.append(Declared(id=found, object=readable(value), file=file, line=line))
+    return Loaded(objects=tuple(objects), encrypted=True)
 
 
 def decode(data: bytes | str) -> str:

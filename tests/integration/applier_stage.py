@@ -15,7 +15,8 @@ from sandbox.kube import Kube, kube
 from services.cluster_applier.kube import REQUESTS
 from services.cluster_applier.main import wire
 from shared.bundle import store
-from shared.bundle.format import Header, pack
+from shared.bundle.format import Header
+from shared.bundle.packing import pack
 from shared.bundle.render import read, render
 from shared.bus import names
 from shared.bus.client import Client

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.repo_writer.domain.state import Workload
-from shared.manifests import Container, Declared, Policies, Problem, containers, load
+from shared.manifests import Container, Declared, Loaded, Policies, Problem, containers, load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,15 @@ def read(path: str, data: bytes, default_namespace: str) -> File:
     found = ((one, containers(one.object)) for one in loaded.objects)
     return File(
         workloads=tuple(_workload(one, some, default_namespace) for one, some in found if some),
-        unread=loaded.problems,
+        unread=loaded.problems or _unnamed(loaded, path),
     )
+
+
+def _unnamed(loaded: Loaded, path: str) -> tuple[Problem, ...]:
+    """Return that a file may hold workloads whose very names are encrypted."""
+    if not loaded.encrypted or loaded.objects:
+        return ()
+    return (Problem(file=path, line=None, message="it is encrypted, and its names can't be read"),)
 
 
 def _workload(declared: Declared, found: Iterable[Container], default_namespace: str) -> Workload:

@@ -8,16 +8,8 @@ from hashlib import sha256
 
 import pytest
 
-from shared.bundle.format import (
-    CHUNK,
-    PARTIAL,
-    Assembler,
-    Bundle,
-    Header,
-    Item,
-    digest_of,
-    pack,
-)
+from shared.bundle.format import PARTIAL, Assembler, Bundle, Header, digest_of
+from shared.bundle.packing import CHUNK, Item, pack
 from shared.manifests import ObjectId
 from shared.runtime.errors import PermanentError
 

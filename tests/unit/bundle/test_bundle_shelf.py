@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.bundle import store
-from shared.bundle.format import Bundle, Header, Item, pack
+from shared.bundle.format import Bundle, Header
+from shared.bundle.packing import Item, pack
 from shared.bundle.store import Shelf
 from shared.bus.memory import MemoryBroker
 from shared.bus.port import Bus

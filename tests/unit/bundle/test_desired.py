@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.git_watcher.domain.marker import Marker
-from shared.bundle.format import LARGEST
+from shared.bundle.packing import LARGEST
 from shared.bundle.render import File, read
 from shared.manifests.marks import set_name
 

@@ -2,10 +2,15 @@
 
 import base64
 import json
+from dataclasses import replace
 
+from shared.bundle.format import Bundle, Header
+from shared.bundle.packing import joined, pack
 from shared.bundle.render import File, Rendered, read, render
 from shared.bundle.sealing import Opener, Sealer, generate
+from shared.contract import EncryptedFile
 
+HEADER = Header(sync="apps", target="default", repository="r", url="u", revision="1")
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\n"
 
 
@@ -102,3 +107,55 @@ def test_an_ignored_object_is_neither_applied_nor_forgotten() -> None:
 
     assert not found.items
     assert found.skipped == ("ConfigMap shop/a",)
+
+
+CIPHER = "ENC[AES256_GCM,data:DX1o==,iv:SAlN=,tag:1TBe==,type:str]"
+ENCRYPTED = f"""\
+# a comment
+apiVersion: apps/v1
+kind:   Deployment
+metadata: {{name: web}}
+spec: {{template: {{spec: {{containers: [{{name: web, image: "web:1", args: ["{CIPHER}"]}}]}}}}}}
+sops: {{mac: "{CIPHER}"}}
+"""
+
+
+def test_an_encrypted_file_travels_whole_and_sealed() -> None:
+    private, public = generate()
+    sealer = Sealer(public_key=public, fingerprint_key=b"k")
+    data = ENCRYPTED.encode()
+    found = read("a.yaml", data, default_namespace="shop", mark_set="set", sealer=sealer)
+    assert found.items == ()
+    assert found.whole
+    assert found.whole.sealed
+    assert Opener(private).open(found.whole.body) == data
+    packed = pack(HEADER, render([found]).whole)
+    (place,) = packed.header.encrypted
+    opened = Bundle(
+        header=packed.header, chunks=packed.chunks, digest="", opener=Opener(private)
+    ).object(place)
+    assert (opened, place.file, packed.header.index) == (data, "a.yaml", ())
+
+
+def test_of_an_encrypted_file_is_told_what_can_be_read() -> None:
+    found = rendered(a=ENCRYPTED, b=CONFIG)
+    assert found.encrypted == (EncryptedFile(file="a.yaml", objects=("apps/Deployment shop/web",)),)
+    assert [one.id for one in found.workloads] == ["shop:deployment/web"]
+    assert [str(one.id) for one in found.items] == ["ConfigMap shop/a"]
+
+
+def test_objects_join_a_bundle_in_memory_and_the_rest_stays() -> None:
+    packed = pack(HEADER, (*file(CONFIG).items, *rendered(a=ENCRYPTED).whole))
+    (more,) = file(CONFIG.replace("name: a", "name: b")).items
+    both = joined(packed, [replace(more, encrypted=True)], problems=1)
+    assert [(one.id, one.encrypted) for one in both.header.index] == [
+        ("ConfigMap shop/a", False),
+        ("ConfigMap shop/b", True),
+    ]
+    assert [json.loads(both.object(one))["metadata"]["name"] for one in both.header.index] == [
+        "a",
+        "b",
+    ]
+    assert both.object(both.header.encrypted[0]) == ENCRYPTED.encode()
+    assert (both.header.problems, packed.header.problems) == (1, 0)
+    assert both.digest != packed.digest

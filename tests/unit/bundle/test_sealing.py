@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.bundle import keys
-from shared.bundle.format import Assembler, Bundle, Header, Item, pack
+from shared.bundle.format import Assembler, Bundle, Header
+from shared.bundle.packing import Item, pack
 from shared.bundle.sealing import OVERHEAD, Opener, Sealer, generate
 from shared.manifests import ObjectId
 from shared.runtime.errors import PermanentError

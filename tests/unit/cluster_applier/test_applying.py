@@ -15,7 +15,8 @@ from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.refusal import is_final, sentence
 from services.cluster_applier.kube import Kube
-from shared.bundle.format import Bundle, Header, Item, digest_of, pack
+from shared.bundle.format import Bundle, Header, digest_of
+from shared.bundle.packing import Item, pack
 from shared.manifests import ObjectId
 from shared.runtime.errors import TemporaryError
 from tests.unit.cluster_applier.fakes import FakeApi, owned, serving

@@ -10,6 +10,7 @@ from services.git_watcher.settings import SyncSettings
 from shared.bus.port import Outcome
 from shared.contract import (
     Draft,
+    EncryptedFile,
     HeadQuestion,
     HeadTold,
     Message,
@@ -291,3 +292,16 @@ async def test_a_head_is_told_with_its_newest_commits_shortened() -> None:
 
 def answers(events: Sequence[Draft]) -> list[Message]:
     return [draft.message for draft in events]
+
+
+async def test_an_encrypted_file_is_told_and_published_as_it_lies_in_git() -> None:
+    cipher = "ENC[AES256_GCM,data:DX1o==,iv:SAlN=,tag:1TBe==,type:str]"
+    text = f"kind:   '{cipher}'\nsops: {{mac: '{cipher}'}}\n"
+    stage = Stage()
+    stage.mirror.push({"a.yaml": config_map("a"), "b.yaml": text})
+    await stage.handle()
+    (state,), (bundle,) = stage.bus.messages(StateDeclared), stage.bus.bundles()
+    assert state.encrypted == (EncryptedFile(file="b.yaml"),)
+    assert (state.objects, state.problems) == (1, ())
+    (place,) = bundle.header.encrypted
+    assert bundle.object(place) == text.encode()

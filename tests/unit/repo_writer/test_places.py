@@ -138,3 +138,17 @@ async def test_a_file_that_can_not_be_read_is_named_where_a_workload_is_missing(
 async def test_of_many_files_that_can_not_be_read_some_are_named() -> None:
     repo = FakeRepo({f"{number}.yaml": BROKEN for number in range(5)})
     assert rejected(await handle(repo, said(found())))[WEB].endswith(" and 2 more)")
+
+
+async def test_of_an_encrypted_file_nothing_is_written_and_the_reason_is_told() -> None:
+    cipher = "ENC[AES256_GCM,data:DX1o==,iv:SAlN=,tag:1TBe==,type:str]"
+    sops = f"sops: {{mac: '{cipher}'}}\n"
+    hidden = f"kind: '{cipher}'\nspec: {{image: '{cipher}'}}\n{sops}"
+    files = {"a.yaml": f"{AUTOMATED}{sops}", "b.yaml": hidden, "c.yaml": OTHER}
+    repo = FakeRepo(files)
+    group = said(found(), found(workload="default:deployment/api"), found(workload="default:job/x"))
+    reasons = rejected(await handle(repo, group))
+    assert "a.yaml: it is encrypted by sops" in reasons[WEB]
+    assert "b.yaml: it is encrypted, and its names can't be read" in reasons["default:job/x"]
+    assert repo.file("a.yaml") == files["a.yaml"]
+    assert "api:1.1.0" in repo.file("c.yaml")
