@@ -19,8 +19,9 @@ demo: setup ## Run the main job for real (KEEP=1 leaves it running, CLUSTER=real
 up: setup ## Start broker, git server, registry and cluster, and print their addresses
 	@$(PY) -m sandbox up --cluster $(or $(CLUSTER),auto)
 
-controlplane: setup ## Build the real control plane into the cache folder, once
+controlplane: setup ## Build the real control plane, and sops, into the cache folder, once
 	@$(PY) -m sandbox.controlplane_build
+	@$(PY) -m sandbox.sops_build
 
 test: setup controlplane ## Install what is missing and run all tests (ARGS="-k cluster")
 	@$(PY) -m pytest $(ARGS)

@@ -7,23 +7,19 @@ build at once wait for each other. Run it by itself to build, or with ``--check`
 
 import argparse
 import asyncio
-import fcntl
 import hashlib
 import os
 import platform
 import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sandbox import cache, go_toolchain
+from sandbox import building, cache, go_toolchain
 from sandbox.errors import SandboxError
 from sandbox.process import Child
 from sandbox.progress import Say, to_stderr
 
 _SOURCES = Path(__file__).parent / "controlplane"
-_TELL_EVERY = 5.0  # seconds
+_WHAT = "the control plane"
 
 
 def binary() -> Path:
@@ -51,8 +47,7 @@ async def build(*, say: Say = to_stderr) -> Path:
     target = binary()
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    async with _alone(target.with_suffix(".lock"), say):
+    async with building.alone(_WHAT, target.with_suffix(".lock"), say=say):
         if not target.exists():
             await _compile(target, say)
     return target
@@ -73,7 +68,7 @@ async def _compile(target: Path, say: Say) -> None:
     build_sh = _SOURCES / "build.sh"
     compiler = await Child.start("the build", ["bash", build_sh, unfinished], log=log, env=env)
     try:
-        await _tell_until_done(compiler, say)
+        await building.tell_until_done(_WHAT, compiler, _doing, say=say)
     finally:
         await compiler.stop()
     if compiler.returncode != 0:
@@ -85,38 +80,9 @@ async def _compile(target: Path, say: Say) -> None:
     log.unlink()
 
 
-async def _tell_until_done(compiler: Child, say: Say) -> None:
-    started = time.monotonic()
-    done = asyncio.ensure_future(compiler.wait())
-    while not (await asyncio.wait({done}, timeout=_TELL_EVERY))[0]:
-        say(f"building the control plane: {time.monotonic() - started:.0f} s, {_doing(compiler)}")
-    say(f"built the control plane in {time.monotonic() - started:.0f} s")
-
-
 def _doing(compiler: Child) -> str:
     last = compiler.last_lines(1)
     return last if last.startswith("go: downloading") else "compiling its 2,700 packages"
-
-
-@asynccontextmanager
-async def _alone(lock: Path, say: Say) -> AsyncIterator[None]:
-    started, told = time.monotonic(), 0.0
-    with lock.open("w") as held:
-        while not _try_lock(held.fileno()):
-            if (waited := time.monotonic() - started) >= told:
-                say(f"another copy builds the control plane: waiting for it, {waited:.0f} s")
-                told = waited + _TELL_EVERY
-            # A lock of the system tells no event that a loop could wait for.
-            await asyncio.sleep(0.5)
-        yield
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def main() -> int:

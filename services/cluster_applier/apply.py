@@ -189,7 +189,7 @@ class Applying:
             weight = ENOUGH if calls_webhook(answer.reason) else 1
             self._troubles[kind] = self._troubles.get(kind, 0) + weight
             self._doubt(str(one.id))
-            self.refuse(one, sentence(one.id.kind, answer.status, answer.reason, answer.body))
+            self.refuse(one, sentence(answer.status, answer.reason, answer.body, secret=one.secret))
             await self._kube.alive()
             return
         self._troubles.pop(kind, None)
@@ -198,7 +198,7 @@ class Applying:
             return
         if answer.ok:
             self._doubt(str(one.id))
-        reason = sentence(one.id.kind, answer.status, answer.reason, answer.body)
+        reason = sentence(answer.status, answer.reason, answer.body, secret=one.secret)
         reason += f"; {sent.said}" if sent.said else ""
         if answer.names_nothing:
             self.unserved = self.unfinished = True
@@ -230,6 +230,7 @@ class Applying:
             uid=str(metadata.get("uid", "")),
             created=created or (before.created if before else False),
             replicas=owns_replicas(metadata),
+            encrypted=one.entry.encrypted,
         )
         self._tell(one, "created" if created else "configured", sent.said)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from services.cluster_applier import placing
 from services.cluster_applier.apply import Applying, Asking
 from services.cluster_applier.books import Books
+from services.cluster_applier.decrypting import Opened
 from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.plan import Plan, Wanted, plan
 from services.cluster_applier.domain.pruning import is_flux_own
@@ -40,8 +41,9 @@ class Deploying:
         """Try what was refused for ever once more."""
         self._refused.clear()
 
-    def round(self, bundle: Bundle, inventory: Inventory) -> Applying:
-        """Return a round of changes that begins now."""
+    def round(self, opened: Opened, inventory: Inventory) -> Applying:
+        """Return a round of changes that begins now; what can't be read has failed already."""
+        bundle = opened.bundle
 
         async def still_ours() -> None:
             await self._books.confirm(at_most=JUST_NOW)
@@ -50,7 +52,7 @@ class Deploying:
             return not await self._target.siblings.declares(owner, name, bundle.header)
 
         answered = self._drifting.answered
-        return Applying(
+        applying = Applying(
             self._settings.name,
             self._kube.fenced(self._books.confirm),
             self._target.ledger,
@@ -59,6 +61,9 @@ class Deploying:
             asking=Asking(answered=answered, still_ours=still_ours, gives=gives),
             carried=self._books.carried,
         )
+        applying.held += [one.result for one in opened.unread]
+        applying.unfinished = any(one.passing for one in opened.unread)
+        return applying
 
     async def differing(
         self, bundle: Bundle, inventory: Inventory

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from services.cluster_applier.decrypting import Opened
 from services.cluster_applier.deploying import Deploying
 from services.cluster_applier.domain.comparing import difference
 from services.cluster_applier.domain.inventory import Inventory
@@ -18,7 +19,7 @@ from services.cluster_applier.kube import Kube
 from services.cluster_applier.putting import put
 from services.cluster_applier.target import Target
 from shared.bundle.format import Bundle
-from shared.contract import DiffMade, ObjectDiff
+from shared.contract import DiffMade, ObjectDiff, ObjectResult
 from shared.runtime.tasks import each
 
 AT_ONCE = 8
@@ -36,11 +37,12 @@ class Diffing:
         self._target = target
         self._deploying = deploying
 
-    async def diff(self, bundle: Bundle, inventory: Inventory) -> DiffMade:
+    async def diff(self, opened: Opened, inventory: Inventory) -> DiffMade:
         """Return what would become of every object that differs."""
+        bundle = opened.bundle
         placed, wanted = await self._deploying.differing(bundle, inventory)
         declared = {str(one.id) for one in (*placed.known, *placed.unknown)}
-        gone = obsolete(inventory, declared, bundle.header.skipped)
+        gone = () if opened.unread else obsolete(inventory, declared, bundle.header.skipped)
         found: list[ObjectDiff] = []
 
         async def look(one: Wanted) -> None:
@@ -50,6 +52,7 @@ class Diffing:
 
         await each(wanted[:MOST], look, at_once=AT_ONCE, name="diff")
         found += [ObjectDiff(id=name, action="deleted") for name, _ in gone]
+        found += [_unread(one.result) for one in opened.unread]
         shown = _as_many_as_fit(sorted(found, key=lambda one: one.id))
         left_off = len(found) - len(shown) + len(wanted[MOST:])
         return DiffMade(revision=bundle.header.revision, objects=tuple(shown), left_off=left_off)
@@ -65,10 +68,13 @@ class Diffing:
         if answer is None:
             return None
         if not answer.ok:
-            why = sentence(one.id.kind, answer.status, answer.reason, answer.body)
+            why = sentence(answer.status, answer.reason, answer.body, secret=one.secret)
             return _told(one, "failed", "; ".join(filter(None, (why, sent.said))))
         after = _with_replicas(answer.body, live) if leaves_replicas(one.id.kind, body) else None
-        text = await asyncio.to_thread(difference, one.id, live, after or answer.body)
+        encrypted = one.entry.encrypted or (known is not None and known.encrypted)
+        text = await asyncio.to_thread(
+            difference, one.id, live, after or answer.body, encrypted=encrypted
+        )
         if not text:
             return None
         said = f"{sent.said}\n" if sent.said else ""
@@ -85,6 +91,10 @@ def _with_replicas(after: Any, live: Any) -> Mapping[str, Any] | None:
 def _told(one: Wanted, action: str, text: str) -> ObjectDiff:
     entry = one.entry
     return ObjectDiff(id=str(one.id), action=action, text=text, file=entry.file, line=entry.line)
+
+
+def _unread(of: ObjectResult) -> ObjectDiff:
+    return ObjectDiff(id=of.id, action="failed", text=of.message, file=of.file, line=of.line)
 
 
 def _as_many_as_fit(found: Iterable[ObjectDiff]) -> list[ObjectDiff]:

@@ -100,7 +100,7 @@ class Retiring:
         moved, late = await siblings.wanting(look.header, [name for name, _ in gone])
         if late:
             pruning.unfinished = True
-            return f"the sync {late} was not read at this revision yet; objects may move there"
+            return f"{late}; objects may move there"
         pruning.give(moved)
         for sync in set(moved.values()):
             await self._bus.publish(Draft(message=SyncRequested(sync=sync, reason="again")))

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from services.cluster_applier.decrypting import Decrypting
 from shared.bundle.format import Bundle, Header
 from shared.bundle.store import Shelf
 from shared.runtime.tasks import each
@@ -20,7 +21,8 @@ PATIENCE = 12
 class Siblings:
     """The syncs of one target, each with its newest bundle."""
 
-    def __init__(self) -> None:
+    def __init__(self, decrypting: Decrypting) -> None:
+        self._decrypting = decrypting
         self._shelves: dict[str, Shelf] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._waited: dict[str, str] = {}
@@ -43,15 +45,18 @@ class Siblings:
     async def declares(self, sync: str, name: str, header: Header) -> bool:
         """Tell whether *sync* declares an object, at the revision of *header* if they share one."""
         bundle = await self._newest(sync, header)
-        return bundle is None or name in self._declared(sync, bundle)
+        if bundle is None:
+            return True
+        opened = await self._decrypting.opened(bundle)
+        return bool(opened.unread) or name in self._declared(sync, opened.bundle)
 
     async def wanting(
         self, header: Header, names: Collection[str]
     ) -> tuple[Mapping[str, str], str]:
         """
-        Return who else declares which of *names*, and who was not declared at this revision yet.
+        Return who else declares which of *names*.
 
-        Of the latter it is not known.
+        With it half a sentence, if of somebody that is not known.
         """
         others = [sync for sync in self._shelves if sync != header.sync]
         found: dict[str, str] = {}
@@ -61,9 +66,12 @@ class Siblings:
             bundle = await self._newest(sync, header)
             if bundle is None:
                 return
-            found.update(dict.fromkeys(self._declared(sync, bundle) & set(names), sync))
+            opened = await self._decrypting.opened(bundle)
+            found.update(dict.fromkeys(self._declared(sync, opened.bundle) & set(names), sync))
             if _is_behind(bundle.header, header):
-                late.append(sync)
+                late.append(f"the sync {sync} was not read at this revision yet")
+            elif opened.unread:
+                late.append(f"not all of the sync {sync} can be read")
 
         await each(others, look, at_once=AT_ONCE, name="siblings")
         return found, min(late, default="")

@@ -14,6 +14,7 @@ from prometheus_client import Counter, Histogram
 
 from services.cluster_applier.books import Books
 from services.cluster_applier.declared import Declared
+from services.cluster_applier.decrypting import Unread
 from services.cluster_applier.deploying import Deploying
 from services.cluster_applier.diffing import Diffing
 from services.cluster_applier.domain import telling
@@ -69,6 +70,8 @@ class Sync:
         self._deploying = Deploying(settings, self._kube, target, self._books, self.drifting)
         self._diffing = Diffing(self._kube, target, self._deploying)
         self._retiring = Retiring(settings, self._kube, target, self._books, bus)
+        self._unread: Sequence[Unread] = ()
+        """Of encrypted files, as it was told last."""
         target.siblings.join(settings.name, self._declared.shelf)
 
     async def reconcile(self, asked: Asked) -> tuple[Message, ...]:
@@ -90,10 +93,11 @@ class Sync:
         is_new = bundle.header.revision != inventory.revision
         await self._prepare(asked, is_new=is_new, is_empty=not inventory.objects)
         self._retiring.allow(asked.allow_prune)
-        applying = self._deploying.round(bundle, inventory)
+        opened = await self._target.decrypting.opened(bundle, at_most=0.0)
+        applying = self._deploying.round(opened, inventory)
         pruning = self._retiring.round()
         look = Look(
-            bundle=bundle,
+            bundle=opened.bundle,
             verdict=verdict,
             applying=applying,
             pruning=pruning,
@@ -101,7 +105,8 @@ class Sync:
         )
         await self._deploying.deploy(look, inventory)
         await self._retiring.retire(look)
-        look.news = is_new or look.changed or asked.person
+        look.news = is_new or look.changed or asked.person or opened.unread != self._unread
+        self._unread = opened.unread
         done = await self._ended(look, inventory, begun)
         self._end(look)
         told, self.drifting.told = self.drifting.told, []
@@ -120,7 +125,7 @@ class Sync:
         if bundle is None:
             return DiffMade(error=f"nothing is declared yet by the sync {self._settings.name}")
         await self._target.watches.compare(at_most=0.0)
-        return await self._diffing.diff(bundle, inventory)
+        return await self._diffing.diff(await self._target.decrypting.opened(bundle), inventory)
 
     async def standing(self) -> Inventory:
         """Return what the cluster says of the sync now, whoever works on it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from services.cluster_applier import placing
+from services.cluster_applier.decrypting import Decrypting
 from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.inventory import Inventory
@@ -21,6 +22,7 @@ from services.cluster_applier.lease import Lease, Work
 from services.cluster_applier.live import Live
 from services.cluster_applier.recovery import Recovery
 from services.cluster_applier.siblings import Siblings
+from services.cluster_applier.sops import Sops
 from services.cluster_applier.watch import OnDrift, Watches
 from shared.bundle.sealing import Opener
 from shared.bus.port import Bus, Worker
@@ -53,6 +55,7 @@ class Target:
     here: set[str]
     """The syncs that this process works on, as far as it knows."""
     opener: Opener | None
+    decrypting: Decrypting
 
     @property
     def scalers(self) -> frozenset[Resource]:
@@ -132,7 +135,7 @@ async def target(
             api.beside(), watches.reach, namespace=settings.namespace, name=name, identity=identity
         )
         elsewhere = Elsewhere(ledger, bus)
-        discovery = Discovery(api)
+        discovery, decrypting = Discovery(api), Decrypting(Sops(settings.decryption))
         found = Target(
             settings=settings,
             kube=api,
@@ -142,10 +145,11 @@ async def target(
             lease=lease,
             watches=watches,
             live=live,
-            siblings=Siblings(),
+            siblings=Siblings(decrypting),
             recovery=Recovery(api, discovery),
             here=here,
             opener=Opener(settings.seal.private_key.read()) if settings.seal else None,
+            decrypting=decrypting,
         )
         following = Following(api.beside(), found.inventories, watches.reach, found.take_in)
         parts = (live.run, elsewhere.run, following.run, watches.run)

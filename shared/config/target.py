@@ -28,6 +28,21 @@ class Seal(Model):
     """Only cluster-applier reads it, and opens them."""
 
 
+class Decryption(Model):
+    """
+    The keys of files that SOPS has encrypted; cluster-applier alone reads them.
+
+    Cloud services are asked as sops asks them: by its environment, see the documentation.
+    """
+
+    age: SecretRef | None = None
+    """Private keys as `age-keygen` writes them, one a line."""
+    openpgp: SecretRef | None = None
+    """Armoured private keys without a passphrase. Flux v1: --git-gpg-key-import."""
+    timeout: Period = 30.0
+    """For each file."""
+
+
 class Target(Model):
     """A cluster."""
 
@@ -46,3 +61,4 @@ class Target(Model):
     """For each request."""
     seal: Seal | None = None
     """Without it Secrets lie in the broker as they lie in git."""
+    decryption: Decryption = Field(default_factory=Decryption)

@@ -1,7 +1,7 @@
 """An applier on a cluster, the bus in memory, and a person with kubectl."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,12 +69,21 @@ class Stage:
         """Return what the marks of a sync's objects are made with."""
         return f"{self.namespace}-{sync}"
 
-    async def declare(self, text: str, *, sync: str = "apps", **header: Any) -> None:
-        """Say that git declares *text* at a new revision."""
+    async def declare(
+        self,
+        text: str,
+        *,
+        sync: str = "apps",
+        files: Mapping[str, str] | None = None,
+        **header: Any,
+    ) -> None:
+        """Say that git declares *text*, and other *files* by their names, at a new revision."""
         self.revisions.append(f"{len(self.revisions):040x}")
         namespace, mark_set = self.namespace, self.mark_set(sync)
-        files = [read("a.yaml", text.encode(), default_namespace=namespace, mark_set=mark_set)]
-        rendered = render(files)
+        rendered = render(
+            read(name, one.encode(), default_namespace=namespace, mark_set=mark_set)
+            for name, one in {"a.yaml": text, **(files or {})}.items()
+        )
         values = {
             "sync": sync,
             "target": "default",
@@ -88,7 +97,9 @@ class Stage:
             "mark_set": mark_set,
             "skipped": rendered.skipped,
         }
-        bundle = pack(Header.model_validate({**values, **header}), rendered.items)
+        bundle = pack(
+            Header.model_validate({**values, **header}), (*rendered.items, *rendered.whole)
+        )
         await store.publish(self.bus, bundle)
         declared = {key: values[key] for key in ("sync", "target", "repository", "url")}
         state = StateDeclared(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import unified_diff
+from itertools import zip_longest
 from typing import Any
 
 import yaml
@@ -16,14 +17,24 @@ _OF_THE_SERVER = frozenset(
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """Holds the whole object once more, a Secret's values too."""
 _VALUES = ("data", "stringData")
+_NAMES = ("apiVersion", "kind")
+_NOTHING: Mapping[str, Any] = {}
 LONGEST = 20_000
 """Characters of one object's difference that are shown."""
 
 
-def difference(named: ObjectId, before: Object | None, after: Object | None) -> str:
-    """Return how an object changes, as `diff -u` shows it; None where it is not there."""
-    if (named.group, named.kind) == ("", "Secret"):
-        before, after = _masked(before, after)
+def difference(
+    named: ObjectId, before: Object | None, after: Object | None, *, encrypted: bool = False
+) -> str:
+    """
+    Return how an object changes, as `diff -u` shows it; None where it is not there.
+
+    *encrypted*: all values of it are secret.
+    """
+    if encrypted:
+        before, after = _unnamed(before, after, "before"), _unnamed(after, before, "after")
+    elif (named.group, named.kind) == ("", "Secret"):
+        before, after = _masked(before, after, "before"), _masked(after, before, "after")
     lines = unified_diff(_lines(before), _lines(after), "cluster", "git", lineterm="", n=3)
     text = "\n".join(lines)
     if len(text) > LONGEST:
@@ -43,24 +54,32 @@ def _lines(value: Object | None) -> list[str]:
     return yaml.safe_dump({**kept, "metadata": metadata}, width=1_000).splitlines()
 
 
-def _masked(before: Object | None, after: Object | None) -> tuple[Object | None, Object | None]:
-    """Leave the values of a Secret out, but not which of them change."""
-    old, new = _values(before), _values(after)
-
-    def hidden(key: str, other: Mapping[str, Any], value: Any, side: str) -> str:
-        return "***" if key in other and other[key] == value else f"*** ({side})"
-
-    def mask(value: Object | None, ours: Object, other: Object, side: str) -> Object | None:
-        if value is None:
-            return None
-        rest = {key: one for key, one in value.items() if key not in _VALUES}
-        data = {key: hidden(key, other, one, side) for key, one in ours.items()}
-        return {**rest, "data": data} if data else rest
-
-    return mask(before, old, new, "before"), mask(after, new, old, "after")
-
-
-def _values(value: Object | None) -> dict[str, Any]:
+def _masked(value: Object | None, other: Object | None, side: str) -> Object | None:
+    """Leave the values of a Secret out, but not which of them differ."""
     if value is None:
-        return {}
-    return {key: one for name in _VALUES for key, one in (value.get(name) or {}).items()}
+        return None
+    there = other or _NOTHING
+    values = {key: value[key] for key in _VALUES if key in value}
+    return {**value, **{key: _hidden(one, there.get(key), side) for key, one in values.items()}}
+
+
+def _unnamed(value: Object | None, other: Object | None, side: str) -> Object | None:
+    """Leave everything out but names, and which values differ."""
+    if value is None:
+        return None
+    hidden = _hidden(value, other, side)
+    metadata, names = value["metadata"], ("name", "namespace")
+    shown = {key: metadata[key] for key in names if key in metadata}
+    named = {key: value[key] for key in _NAMES if key in value}
+    return {**hidden, **named, "metadata": {**hidden["metadata"], **shown}}
+
+
+def _hidden(value: Any, other: Any, side: str) -> Any:
+    if isinstance(value, Mapping):
+        there = other if isinstance(other, Mapping) else _NOTHING
+        return {key: _hidden(one, there.get(key), side) for key, one in value.items()}
+    if isinstance(value, list):
+        beside = other if isinstance(other, list) else []
+        pairs = zip_longest(value, beside[: len(value)])
+        return [_hidden(one, there, side) for one, there in pairs]
+    return "***" if value == other else f"*** ({side})"

@@ -34,6 +34,9 @@ class Applied(BaseModel):
     found: bool = False
     """Whether its mark alone says that it is ours: then it goes only when a person says so."""
 
+    encrypted: bool = False
+    """Whether its file was: then its values are secret, though git may declare it openly now."""
+
     @property
     def unsure(self) -> "Applied":
         """The same while it is not certain what became of it."""

@@ -18,6 +18,11 @@ class Wanted:
     path: str
     """Where it is on the API server."""
 
+    @property
+    def secret(self) -> bool:
+        """Whether its values are."""
+        return self.entry.encrypted or (self.id.group, self.id.kind) == ("", "Secret")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

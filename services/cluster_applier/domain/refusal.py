@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 _FORBIDDING = ("Forbidden: updates to", "field is immutable", "may not be changed")
+_DENIED = " denied the request"
+"""What an admission webhook has to say follows."""
 
 
-def sentence(kind: str, status: int, reason: str, body: Any) -> str:
-    """Return why an object of *kind* was refused, and what to do where that is known."""
-    if kind == "Secret" and status in {400, 422, 500} and not calls_webhook(reason):
+def sentence(status: int, reason: str, body: Any, *, secret: bool) -> str:
+    """Return why an object was refused, and what to do where that is known."""
+    if secret and status in {400, 422, 500} and not calls_webhook(reason):
         return _without_values(status, body)
+    if secret and _DENIED in reason:
+        return f"{reason.partition(_DENIED)[0]}{_DENIED}; its words may hold values"
     if status == 422 and any(said in reason for said in _FORBIDDING):
         return (
             f"{reason}; a field that was changed can't be: change it back, or delete the object"

@@ -226,9 +226,13 @@ def test_a_refused_secret_shows_no_value() -> None:
     said = "failed to create typed patch object (n/s): .data.k: expected string, got hunter2"
     body = {"details": {"causes": [{"field": "data.k", "reason": "FieldValueInvalid"}]}}
     for found in (body, {}, None, "hunter2"):
-        assert "hunter2" not in sentence("Secret", 500, said, found)
-    assert "data.k (FieldValueInvalid)" in sentence("Secret", 422, said, body)
-    assert sentence("ConfigMap", 500, said, body) == said
+        assert "hunter2" not in sentence(500, said, found, secret=True)
+    assert "data.k (FieldValueInvalid)" in sentence(422, said, body, secret=True)
+    assert sentence(500, said, body, secret=False) == said
+    denied = 'admission webhook "a.example.com" denied the request: hunter2 is too short'
+    assert sentence(403, denied, {}, secret=False) == denied
+    assert "hunter2" not in sentence(403, denied, {}, secret=True)
+    assert 'webhook "a.example.com" denied' in sentence(403, denied, {}, secret=True)
 
 
 def test_only_what_a_change_of_the_object_alone_can_help_is_final() -> None:
