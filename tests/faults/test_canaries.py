@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from yarl import URL
 from sandbox.everything import Everything
 from sandbox.images import Images
 from sandbox.installation import SERVICES
+from sandbox.progress import silent
+from sandbox.sops import Keys
+from sandbox.sops import keys as make_keys
 from sandbox.world import World
 from sandbox.world import world as a_world
 from shared.bus import names, rabbit
@@ -32,6 +37,8 @@ pytestmark = [
 VALUE = f"canary-value-{token_hex(12)}"
 """In a Secret in git."""
 OF_GIT = "value of a Secret"
+ENCRYPTED = f"canary-encrypted-{token_hex(12)}"
+"""In files that SOPS has encrypted."""
 TOKEN = f"canary-token-{token_hex(12)}"
 SECRET = """\
 apiVersion: v1
@@ -188,6 +195,29 @@ async def provoke(world: World, place: Everything) -> None:
     await wait_value(world, "a", 1, timeout=30)
 
 
+async def provoke_sops(world: World, keys: Keys) -> None:
+    """Have an encrypted file be applied, and others be refused and told of."""
+    secret = _secret(world, "sealed", "stringData").replace(VALUE, ENCRYPTED)
+    bad = secret.replace(f"password: {ENCRYPTED}", f"password: [{ENCRYPTED}]")
+    rules = ("--age", keys.age, "--encrypted-regex", "^stringData$")
+    good = await keys.encrypted(secret, *rules)
+    files = {
+        "sealed.yaml": good,
+        "changed.yaml": good.replace("name: sealed", "name: changed"),
+        "bad.yaml": await keys.encrypted(bad.replace("name: sealed", "name: bad"), *rules),
+        "foreign.yaml": await keys.encrypted(secret, "--pgp", keys.openpgp),
+    }
+    await world.push("Add encrypted files", files)
+    await world.kube.wait("Secret", "sealed", bool, namespace=world.namespace)
+    async with asyncio.timeout(30):
+        while len(re.findall("encrypted file not applied", await _said(world))) < 3:
+            await asyncio.sleep(0.1)
+
+
+async def _said(world: World) -> str:
+    return await asyncio.to_thread(world.flux.log("cluster-applier").read_text)
+
+
 async def place_image(place: Everything, world: World, tag: str) -> None:
     login = (place.registry_username, place.registry_password)
     async with Images(place.registry_auth.host, login) as images:
@@ -222,8 +252,15 @@ def _secret(world: World, name: str, field: str) -> str:
     return SECRET.format(name=name, namespace=world.namespace, field=field, value=VALUE)
 
 
-async def test_no_secret_comes_out_anywhere(place: Everything, tmp_path: Path) -> None:
+async def test_no_secret_comes_out_anywhere(
+    place: Everything, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await make_keys(tmp_path, say=silent)
+    monkeypatch.setenv("PATH", f"{keys.programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FLUX__TARGETS__0__DECRYPTION__AGE__FILE", str(keys.age_file))
     canaries = {
+        "value of an encrypted file": ENCRYPTED,
+        "age key": keys.age_file.read_text().split()[-1],
         "git password": place.git.password,
         "registry password": place.registry_password,
         "broker password": place.broker.password,
@@ -235,6 +272,7 @@ async def test_no_secret_comes_out_anywhere(place: Everything, tmp_path: Path) -
     async with guarded_world(place, tmp_path) as world:
         watching = asyncio.create_task(command_lines(lines))
         await provoke(world, place)
+        await provoke_sops(world, keys)
         await with_token(world)
         watching.cancel()
         canaries |= broker_passwords(world)
