@@ -22,8 +22,12 @@ from shared.runtime.tasks import each
 logger = structlog.get_logger(__name__)
 
 AT_ONCE = 4
+ENOUGH = 3
+"""After so many that nobody answered for, the others of a bundle are not tried in this look."""
 AGAIN = 1.0
 """Seconds for which a failure holds for who merely asks what another sync declares."""
+
+_UNTRIED = "not tried: other encrypted files had no answer; tried again soon"
 
 Decrypt = Callable[[bytes], Awaitable[bytes]]
 
@@ -106,7 +110,11 @@ class Decrypting:
         }
 
         async def look(place: Place) -> None:
-            found[_key(header, place)] = await self._read(bundle, place)
+            late = sum(isinstance(one, Unread) and one.passing for one in found.values())
+            if late < ENOUGH:
+                found[_key(header, place)] = await self._read(bundle, place)
+            else:
+                found[_key(header, place)] = Unread(file=place.file, reason=_UNTRIED, passing=True)
 
         new = [one for one in header.encrypted if _key(header, one) not in found]
         await each(new, look, at_once=AT_ONCE, name="decrypt")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from services.cluster_applier.decrypting import Decrypting, Opened
+from services.cluster_applier.decrypting import AT_ONCE, ENOUGH, Decrypting, Opened
 from services.cluster_applier.domain.comparing import difference
 from services.cluster_applier.siblings import Siblings
 from shared.bundle import store
@@ -123,6 +123,15 @@ async def test_a_failure_is_tried_again_and_what_was_read_is_not() -> None:
     assert sops.asked == ["a", "b", "b"]
     assert (opened.unread, len(opened.bundle.header.index)) == ((), 2)
     assert opened.bundle.digest != failed.bundle.digest
+
+
+async def test_many_files_do_not_wait_for_a_service_that_does_not_answer() -> None:
+    names = [f"{number}" for number in range(10)]
+    sops = FakeSops(**dict.fromkeys(names, TemporaryError("sops", "no answer")))
+    opened = await Decrypting(sops).opened(bundle(*names))
+    assert len(sops.asked) <= ENOUGH + AT_ONCE
+    assert len(opened.unread) == len(names)
+    assert all(one.passing for one in opened.unread)
 
 
 async def test_what_git_says_to_ignore_is_not_applied_and_not_forgotten() -> None:
