@@ -1,6 +1,8 @@
 """Encrypts files as people do, with keys that it makes: age's, and OpenPGP's."""
 
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +50,12 @@ class Keys:
         }
 
 
-async def keys(directory: Path, *, say: Say = to_stderr) -> Keys:
+@asynccontextmanager
+async def keys(directory: Path, *, say: Say = to_stderr) -> AsyncIterator[Keys]:
     """
     Make keys below *directory*, which must have a short name: gpg's sockets lie there.
+
+    What gpg starts for them ends with the block.
 
     Raises:
         MissingError: gpg is not there, and may not be installed.
@@ -62,6 +67,13 @@ async def keys(directory: Path, *, say: Say = to_stderr) -> Keys:
         await apt.install("gnupg", why="encrypts with OpenPGP keys", say=say)
     home = directory / "gnupg"
     home.mkdir(mode=0o700)
+    try:
+        yield await _made(directory, programs, home)
+    finally:
+        await process.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"])
+
+
+async def _made(directory: Path, programs: Path, home: Path) -> Keys:
     age_file = directory / "age.key"
     await process.run([programs / "age-keygen", "-o", age_file])
     age = (await process.run([programs / "age-keygen", "-y", age_file])).strip()

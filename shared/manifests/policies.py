@@ -103,7 +103,8 @@ class Policies:
         """What is wrong with how it asks to be applied, in a sentence; empty for nothing."""
         return next(
             (
-                f"{PREFIX}{name} is {self.values[name]!r}, and must be one of {', '.join(known)}"
+                # Without its value: that may come from an encrypted file.
+                f"{PREFIX}{name} must be one of {', '.join(known)}"
                 for name, known in _MANNERS.items()
                 if self.values.get(name, known[0]) not in known
             ),

@@ -48,6 +48,12 @@ metadata: {{name: {name}, namespace: {namespace}}}
 """
 
 
+@pytest.fixture
+async def keys(tmp_path: Path) -> AsyncIterator[Keys]:
+    async with make_keys(tmp_path, say=silent) as found:
+        yield found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
     """Everything that comes out, as bytes by where it was found."""
@@ -253,9 +259,8 @@ def _secret(world: World, name: str, field: str) -> str:
 
 
 async def test_no_secret_comes_out_anywhere(
-    place: Everything, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Everything, tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = await make_keys(tmp_path, say=silent)
     monkeypatch.setenv("PATH", f"{keys.programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FLUX__TARGETS__0__DECRYPTION__AGE__FILE", str(keys.age_file))
     canaries = {

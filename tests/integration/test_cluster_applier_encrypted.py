@@ -1,6 +1,7 @@
 """Files that SOPS has encrypted: decrypted by the real sops, applied to the real control plane."""
 
 import base64
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,8 +24,9 @@ SECRET = f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData:
 
 
 @pytest.fixture(scope="module")
-async def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    return await make_keys(tmp_path_factory.mktemp("k"), say=silent)
+async def keys(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Keys]:
+    async with make_keys(tmp_path_factory.mktemp("k"), say=silent) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)
@@ -93,14 +95,26 @@ async def test_a_file_of_two_documents_is_decrypted_once_and_what_changes_is_app
         assert (await stage.completed()).counts == {"deleted": 2, "unchanged": 3}
 
 
-async def test_an_openpgp_key_opens_what_is_encrypted_to_it(stage: Stage, keys: Keys) -> None:
+async def test_openpgp_and_json_are_opened_and_a_restart_applies_nothing(
+    stage: Stage, keys: Keys
+) -> None:
     rules = ("--pgp", keys.openpgp, "--encrypted-regex", "^(data|stringData)$")
     text = await keys.encrypted(SECRET, *rules)
     assert "kind: Secret" in text
+    value_ = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "j"}}
+    as_json = ("--age", keys.age, "--input-type", "json", "--output-type", "json")
+    json_ = await keys.encrypted(json.dumps({**value_, "data": {"k": CANARY}}), *as_json)
+    assert json_.startswith("{")
     async with stage.applying():
-        await stage.declare("", files={"e.yaml": text})
+        await stage.declare("", files={"e.yaml": text, "j.yaml": json_})
         assert (await stage.completed()).problems == ()
         assert await value(stage) == CANARY
+        assert await stage.data("j") == {"k": CANARY}
+    before = applies()
+    async with stage.applying():
+        await again(stage)
+        assert (await stage.completed()).counts == {"unchanged": 2}
+    assert applies() == before
 
 
 async def test_a_file_that_was_changed_by_hand_is_a_problem_and_nothing_goes_meanwhile(
