@@ -70,6 +70,7 @@ def _sync(name: str, one: Repository, view: View) -> Mapping[str, Any]:
         "declared": state.revision if state else "",
         "applied": done.revision if done else "",
         "objects": state.objects if state else 0,
+        "encrypted": [one.file for one in state.encrypted] if state else [],
         "workloads": len(state.workloads) if state else 0,
         "counts": dict(done.counts) if done else {},
         "failed": view.errors.get(name, {}),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from shared.contract import (
     DiffMade,
     DiffQuestion,
+    EncryptedFile,
     Envelope,
     Message,
     ObjectHealth,
@@ -76,6 +77,15 @@ async def test_what_is_not_ready_is_shown_with_its_reason() -> None:
         await stage.say(SyncCompleted(**done, healthy=False, unhealthy=(unready,)))
         found = await shown(stage)
     assert (found["healthy"], found["unhealthy"]) == (False, {"Pod shop/a": "it crashes"})
+
+
+async def test_which_files_are_encrypted_is_shown() -> None:
+    async with a_stage() as stage:
+        assert (await shown(stage))["encrypted"] == []
+        state = stage.view.declared["apps"]
+        files = (EncryptedFile(file="secret.yaml"),)
+        await stage.say(state.model_copy(update={"encrypted": files}))
+        assert (await shown(stage))["encrypted"] == ["secret.yaml"]
 
 
 async def test_a_comparison_is_passed_on_whole_and_its_failure_is_an_error() -> None:
