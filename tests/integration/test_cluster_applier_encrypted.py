@@ -95,7 +95,7 @@ async def test_a_file_of_two_documents_is_decrypted_once_and_what_changes_is_app
         assert (await stage.completed()).counts == {"deleted": 2, "unchanged": 3}
 
 
-async def test_openpgp_and_json_are_opened_and_a_restart_applies_nothing(
+async def test_openpgp_and_json_are_opened_and_neither_a_restart_nor_a_lost_inventory_hurts(
     stage: Stage, keys: Keys
 ) -> None:
     rules = ("--pgp", keys.openpgp, "--encrypted-regex", "^(data|stringData)$")
@@ -115,6 +115,14 @@ async def test_openpgp_and_json_are_opened_and_a_restart_applies_nothing(
         await again(stage)
         assert (await stage.completed()).counts == {"unchanged": 2}
     assert applies() == before
+
+    await stage.kube.delete("ConfigMap", "flux-inventory-apps", f"{stage.namespace}-flux")
+    async with stage.applying():
+        await stage.declare("", files={"e.yaml": text})
+        done = await stage.completed()
+        assert done.counts == {"configured": 1, "skipped": 2}  # the lost one, and why it was
+        assert done.prune_held == 1
+        assert await stage.data("j") == {"k": CANARY}
 
 
 async def test_a_file_that_was_changed_by_hand_is_a_problem_and_nothing_goes_meanwhile(
