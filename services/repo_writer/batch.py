@@ -6,7 +6,7 @@ a lock that came in the same breath is seen.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from services.repo_writer.domain import messages, trailers
 from services.repo_writer.domain.automated import DONE, SUPERSEDED, plan_automated
@@ -17,7 +17,7 @@ from services.repo_writer.domain.plan import Plan
 from services.repo_writer.domain.policies import plan_policies
 from services.repo_writer.domain.release import candidates, images_needed, plan_release
 from services.repo_writer.domain.rollback import Past, lifted, plan_holds, plan_rollback
-from services.repo_writer.domain.state import Spot, State, Workload
+from services.repo_writer.domain.state import Spot, State
 from services.repo_writer.domain.style import person
 from services.repo_writer.editing import edited
 from services.repo_writer.going_back import Held, held
@@ -106,7 +106,7 @@ class Batch:
                 self.telling.rejected(kept.one, kept.why, causes[id(kept.one)])
             left = (one for one, _ in verdicts.spots if id(one) not in gone)
             verdicts = plan_automated(left, states)
-        wanted = lifted(verdicts.plan, _by_spot(states.values()))
+        wanted = lifted(verdicts.plan, states.values())
         failures = await self._write_found(wanted, found[0][0])
         for one, spot in verdicts.spots:
             if spot in failures:
@@ -156,7 +156,7 @@ class Batch:
             return plan_rollback(order.spec, order.cause, state, await self._past())
         wanted = await plan(order.spec, state, self._registry)
         is_policy = isinstance(order.spec, PolicySpec)
-        return wanted if is_policy else lifted(wanted, _by_spot([state]))
+        return wanted if is_policy else lifted(wanted, [state])
 
     async def _commit(
         self,
@@ -191,10 +191,6 @@ class Batch:
         one = Written(revision=self.tip, parent=parent, message=message, told=told)
         self.telling.pushed(one, cause=envelope, who=cause)
         return wanted
-
-
-def _by_spot(states: Iterable[State]) -> Mapping[Spot, Workload]:
-    return {one.spot: one for state in states for one in state.workloads.values()}
 
 
 def _failures(done: Plan) -> dict[str, str]:
