@@ -14,6 +14,9 @@ from shared.config.model import Config
 from shared.contract import PlanQuestion, SyncCompleted, UpdateRequested
 from shared.git.identity import repository_id
 
+TOGETHER = 5_000
+"""Updates that become one commit, however many images they are of: some 20 MiB while in hand."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -78,6 +81,7 @@ class Settings:
                 at_once=(UpdateRequested, PlanQuestion),
                 aside=(SyncCompleted,),
                 longer=lambda found: math.inf if more(found) else 0.0,
+                most=TOGETHER,
             ),
             state_dir=config.state_dir / "repo-writer",
         )

@@ -111,7 +111,7 @@ class Client:
             self._transport,
             self._publisher,
             settler,
-            prefetch=self._prefetch,
+            prefetch=max(self._prefetch, window.most if window else 0),
             beat=self._pace.beat,
         )
         self._workers[service] = worker

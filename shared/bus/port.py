@@ -61,6 +61,9 @@ class Window:
     burst, of which the first ones do not wait: a single message is not held up ..."""
     first: int = 1
     """... nor are so many."""
+    most: int = 0
+    """Messages that each partition takes to gather them, where that is more than others take: the
+    broker gives no more before these are worked off, so a larger group is cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -325,6 +325,17 @@ async def test_a_window_gathers_until_it_is_quiet(broker: BrokerUnderTest) -> No
     assert len(seen.groups) == 1
 
 
+async def test_a_window_takes_as_many_as_it_is_to_gather(broker: BrokerUnderTest) -> None:
+    seen, published = Seen(), [poll(reason=str(n)) for n in range(450)]
+    window = Window(quiet=0.3, max_wait=10, most=500)
+    async with broker.connect("/test") as bus:
+        await bus.publish(*published)
+        async with working(bus, "git-watcher", seen, window):
+            await seen.wait_messages(len(published))
+
+    assert len(seen.groups) == 1
+
+
 async def test_a_window_for_bursts_gathers_behind_the_first_and_holds_up_no_single_one(
     broker: BrokerUnderTest,
 ) -> None:

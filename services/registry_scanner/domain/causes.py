@@ -22,7 +22,8 @@ class Cause:
         """
         Return what a scan that ends now says: its *updates*, and how many others go on.
 
-        The last one says what was found before it once more, so that nobody waits for it in vain.
+        It goes on itself until its last update of a repository. The last scan says what was found
+        before it once more, so that nobody waits for it in vain.
         """
         left = self.under_way - 1
         if left:
@@ -31,7 +32,11 @@ class Cause:
             heard = {one.repository for one in updates}
             late = [one for name, one in self._waiting.items() if name not in heard]
             updates = [*updates, *late]
-        return [one.model_copy(update={"under_way": left}) for one in updates]
+        last = {one.repository: number for number, one in enumerate(updates)}
+        return [
+            one.model_copy(update={"under_way": left + (number != last[one.repository])})
+            for number, one in enumerate(updates)
+        ]
 
 
 class Causes:

@@ -26,6 +26,17 @@ def test_each_finding_tells_how_many_scans_of_its_cause_go_on() -> None:
         assert [one.under_way for one in other.told([found("a:4")])] == [0]
 
 
+def test_a_scan_goes_on_until_its_last_update_of_a_repository() -> None:
+    with Causes().scan("one") as scan:
+        told = scan.told([found("a:2"), found("a:3", "other#main"), found("a:2"), found("a:2")])
+    assert [(one.repository, one.under_way) for one in told] == [
+        ("r#main", 1),
+        ("other#main", 0),
+        ("r#main", 1),
+        ("r#main", 0),
+    ]
+
+
 def test_a_last_scan_that_finds_nothing_says_that_nothing_follows() -> None:
     causes = Causes()
     with causes.scan("one") as last:

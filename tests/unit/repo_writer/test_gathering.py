@@ -34,3 +34,9 @@ def test_who_wishes_for_a_long_quiet_waits_for_it() -> None:
         ).window.max_wait
         == 2.0
     )
+
+
+def test_thousands_of_updates_are_gathered_for_one_commit() -> None:
+    git = {"url": "ssh://git.example.com/a"}
+    config = Config.model_validate({"syncs": [{"name": "a", "git": git}]})
+    assert Settings.of(config).window.most >= 5_000 > config.broker.prefetch
