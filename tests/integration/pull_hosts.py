@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-PROJECT, TOKEN = "team/apps", "pull-request-token"
+TOKEN = "pull-request-token"
 
 Show = Callable[[int, Mapping[str, Any]], Mapping[str, Any]]
 
@@ -34,7 +34,7 @@ class Rules:
 def _github(number: int, one: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         "number": number,
-        "html_url": f"https://host.example.com/{PROJECT}/pull/{number}",
+        "html_url": f"https://host.example.com/pull/{number}",
         "title": one["title"],
         "body": one.get("body"),
         "state": one["state"],
@@ -45,20 +45,20 @@ def _github(number: int, one: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _gitlab(number: int, one: Mapping[str, Any]) -> Mapping[str, Any]:
     same = {key: one.get(key) for key in ("title", "description", "source_branch", "target_branch")}
-    url = f"https://host.example.com/{PROJECT}/pull/{number}"
+    url = f"https://host.example.com/pull/{number}"
     return {"id": 9000 + number, "iid": number, "web_url": url, "state": one["state"], **same}
 
 
 def _bitbucket(number: int, one: Mapping[str, Any]) -> Mapping[str, Any]:
     same = {key: one.get(key) for key in ("title", "description", "source", "destination")}
-    url = f"https://host.example.com/{PROJECT}/pull/{number}"
+    url = f"https://host.example.com/pull/{number}"
     return {"id": number, "links": {"html": {"href": url}}, "state": one["state"], **same}
 
 
 RULES = {
     "github": Rules(
         prefix="",
-        path=f"repos/{PROJECT}/pulls",
+        path="repos/{project}/pulls",
         token=("Authorization", f"Bearer {TOKEN}"),
         required=frozenset({"head", "base", "title"}),
         known=frozenset({"title", "head", "base", "body", "draft", "maintainer_can_modify"}),
@@ -68,7 +68,7 @@ RULES = {
     ),
     "gitea": Rules(
         prefix="/api/v1",
-        path=f"repos/{PROJECT}/pulls",
+        path="repos/{project}/pulls",
         token=("Authorization", f"token {TOKEN}"),
         required=frozenset({"head", "base", "title"}),
         known=frozenset({"title", "head", "base", "body", "assignee", "labels", "milestone"}),
@@ -78,7 +78,7 @@ RULES = {
     ),
     "gitlab": Rules(
         prefix="/api/v4",
-        path=f"projects/{PROJECT.replace('/', '%2F')}/merge_requests",
+        path="projects/{quoted}/merge_requests",
         token=("PRIVATE-TOKEN", TOKEN),
         required=frozenset({"source_branch", "target_branch", "title"}),
         known=frozenset({"source_branch", "target_branch", "title", "description", "labels"}),
@@ -88,7 +88,7 @@ RULES = {
     ),
     "bitbucket": Rules(
         prefix="/2.0",
-        path=f"repositories/{PROJECT}/pullrequests",
+        path="repositories/{project}/pullrequests",
         token=("Authorization", f"Bearer {TOKEN}"),
         required=frozenset({"title", "source"}),
         known=frozenset({"title", "source", "destination", "description", "reviewers"}),
@@ -105,6 +105,7 @@ class PullHost:
 
     kind: str
     rules: Rules
+    project: str
     url: str = ""
     requests: dict[int, dict[str, Any]] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
@@ -124,9 +125,10 @@ class PullHost:
         name, value = self.rules.token
         if self.down or request.headers.get(name) != value:
             return web.json_response({"message": f"no: {value}"}, status=self.down or 401)
-        if not raw.startswith(self.rules.path):
+        path = self.rules.path.format(project=self.project, quoted=self.project.replace("/", "%2F"))
+        if not raw.startswith(path):
             return web.json_response({"message": "Not Found"}, status=404)
-        rest = raw.removeprefix(self.rules.path).strip("/").split("/")
+        rest = raw.removeprefix(path).strip("/").split("/")
         body = await request.json() if request.can_read_body else {}
         try:
             return web.json_response(self._answer(request, [p for p in rest if p], body))
@@ -167,8 +169,8 @@ class PullHost:
 
 
 @asynccontextmanager
-async def pull_host(kind: str) -> AsyncIterator[PullHost]:
-    host = PullHost(kind=kind, rules=RULES[kind])
+async def pull_host(kind: str, project: str) -> AsyncIterator[PullHost]:
+    host = PullHost(kind=kind, rules=RULES[kind], project=project)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", host.answer)
     runner = web.AppRunner(app)

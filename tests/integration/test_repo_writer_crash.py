@@ -8,8 +8,7 @@ from uuid import uuid4
 import pytest
 
 from sandbox.broker import Broker, rabbitmq
-from sandbox.git_server import GitServer, git_server
-from sandbox.progress import silent
+from sandbox.git_server import GitServer
 from sandbox.writer_stage import WriterStage, writer_stage
 from shared.contract import (
     Draft,
@@ -34,12 +33,6 @@ STEPS = (
 @pytest.fixture(scope="module")
 async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Broker]:
     async with rabbitmq(tmp_path_factory.mktemp("broker")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-async def git(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GitServer]:
-    async with git_server(tmp_path_factory.mktemp("git"), say=silent) as found:
         yield found
 
 

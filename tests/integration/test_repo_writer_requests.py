@@ -9,7 +9,7 @@ from services.repo_writer.git_repo import GitRepo
 from shared.contract import Cause, OrderCompleted, UpdatePushed, UpdateRejected
 from shared.runtime.errors import TemporaryError
 from tests.integration.pull_hosts import RULES, TOKEN, PullHost, pull_host, words
-from tests.integration.test_repo_writer import World, handle, world
+from tests.integration.writer_world import World, handle
 from tests.unit.repo_writer.given import (
     AUTOMATED,
     HOST,
@@ -21,15 +21,13 @@ from tests.unit.repo_writer.given import (
     said,
 )
 
-__all__ = ["world"]  # a fixture
-
 UPDATES = "flux/updates"
 JOB = "default:deployment/job"
 
 
 @pytest.fixture(params=sorted(RULES))
-async def host(request: pytest.FixtureRequest) -> AsyncIterator[PullHost]:
-    async with pull_host(request.param) as found_:
+async def host(request: pytest.FixtureRequest, world: World) -> AsyncIterator[PullHost]:
+    async with pull_host(request.param, world.repository.name) as found_:
         yield found_
 
 
