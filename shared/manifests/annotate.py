@@ -17,7 +17,7 @@ from shared.manifests.layout import (
 )
 from shared.manifests.nodes import Place, child, entries, key_of, target
 from shared.manifests.policies import policy_name
-from shared.manifests.splice import EditError, Splice, replace_scalar, write
+from shared.manifests.splice import EditError, Splice, replace_text, write
 
 _FIELD = "annotations"
 _NAMES = frozenset({"name", "namespace"})
@@ -58,7 +58,7 @@ def _change(
         flags = [key_of(key) == _FIELD for key, _ in inside]
         return _remove(text, metadata, inside, flags)
     splices = [
-        replace_scalar(text, value, wanted)
+        replace_text(text, value, wanted, style=_style(wanted, _quote(annotations)))
         for (_, value), name in zip(there, names, strict=True)
         if (wanted := changes.get(name or "")) is not None
     ]

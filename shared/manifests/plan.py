@@ -74,7 +74,11 @@ class _Target:
     def changes(self) -> dict[str, str | None]:
         """Return the wanted annotations that are not so already."""
         there = self.there()
-        return {key: value for key, value in self.annotations.items() if there.get(key) != value}
+        return {
+            key: value
+            for key, value in self.annotations.items()
+            if (key in there if value is None else there.get(key) != value)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +251,9 @@ def _want(value: dict[str, Any], target: _Target) -> None:
     if not target.changes():
         return
     metadata = value["metadata"]
+    gone = {key for key, one in target.annotations.items() if one is None}
     annotations = target.there() | target.annotations
-    annotations = {key: one for key, one in annotations.items() if one is not None}
+    annotations = {key: one for key, one in annotations.items() if key not in gone}
     if annotations:
         metadata["annotations"] = annotations
     elif metadata.get("annotations"):

@@ -8,6 +8,7 @@ YAML 1.1 (`yes`, `0644`, `22:22`) and for 1.2 alike.
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.manifests.nodes import Place
@@ -59,6 +60,24 @@ def replace_scalar(text: str, place: Place, value: str) -> Splice:
     if place.is_empty:
         return Splice(start=start, end=start, text=f" {written}")
     return Splice(start=start, end=place.end, text=written)
+
+
+def replace_text(text: str, place: Place, value: str, *, style: str) -> Splice:
+    """
+    Write *value* in the place of any text; a block that can't say it becomes a line, in *style*.
+
+    Raises: EditError.
+    """
+    if place.style not in {"|", ">"}:
+        return replace_scalar(text, place, value)
+    if not place.node.text.endswith("\n"):
+        with suppress(EditError):
+            return replace_scalar(text, place, value)
+    start = place.content(text)
+    block = text[start : place.end].rstrip()
+    comment = block.splitlines()[0].lstrip("|>+-0123456789").rstrip()
+    written = write(value, style=style)
+    return Splice(start=start, end=start + len(block), text=written + comment)
 
 
 def write(value: str, *, style: str = "", flow: bool = False) -> str:

@@ -220,7 +220,7 @@ def _object(random: Random, number: int, *, wanted: bool) -> tuple[Any, str, str
         metadata["namespace"] = _Raw(namespace)
     if random.random() < 0.6:
         keys = random.sample(["note", "acme.io/why", "fluxcd.io/automated", "b"], 2)
-        metadata["annotations"] = {key: random.choice(_TEXTS) for key in keys}
+        metadata["annotations"] = {key: random.choice((*_TEXTS, None)) for key in keys}
     repository = random.choice(["a", "acme/web", "ghcr.io/acme/web", "registry:5000/x/y"])
     tag = random.choice(["1.10", "v1", "latest", "1e3", "0123", "main-2024-01-01", "true"])
     made = _release if random.random() < 0.25 else _pods
