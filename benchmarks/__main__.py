@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from benchmarks import apply, bus, gateway, idle, landing, rest, syncs, updates, writing
+from benchmarks import ahead, apply, bus, gateway, idle, landing, rest, syncs, updates, writing
 from benchmarks.row import Row, machine, table, write
 
 GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
@@ -18,6 +18,7 @@ GROUPS: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
     "rest": rest.measure,
     "syncs": syncs.measure,
     "update": updates.measure,
+    "update.ahead": ahead.measure,
     "write": writing.measure,
 }
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

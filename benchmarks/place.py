@@ -3,8 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -67,6 +67,23 @@ async def a_world(name: str) -> AsyncIterator[World]:
             world(place, root / "world", name, options={"prune_limit": 1.0}) as found,
         ):
             yield found
+
+
+@asynccontextmanager
+async def two_worlds(
+    one: Mapping[str, object], other: Mapping[str, object]
+) -> AsyncIterator[tuple[World, World]]:
+    """Run two whole Flux on one sandbox, each with a repository of its own."""
+    with TemporaryDirectory(prefix="flux-bench-") as directory:
+        root = Path(directory)
+        async with AsyncExitStack() as stack:
+            place = await stack.enter_async_context(
+                everything(root / "place", cluster="real", say=to_stderr)
+            )
+            yield (
+                await stack.enter_async_context(world(place, root / "one", "one", **one)),
+                await stack.enter_async_context(world(place, root / "other", "other", **other)),
+            )
 
 
 async def requests(found: World) -> float:

@@ -33,7 +33,7 @@ async def measure() -> list[Row]:
 async def _one_image(world: World) -> tuple[float, float]:
     ours, floors = [], []
     for turn in range(1, TIMES + 1):
-        floors.append(await _bare(world, turn))
+        floors.append(await bare_update(world, "web", turn))
         head = await world.copy.pull()
         await world.push_image("web", f"1.{turn}.0")
         begin = time.perf_counter()
@@ -44,10 +44,10 @@ async def _one_image(world: World) -> tuple[float, float]:
     return median(ours), median(floors)
 
 
-async def _bare(world: World, turn: int) -> float:
+async def bare_update(world: World, image: str, turn: int) -> float:
     """List the tags, and commit and push a change of the same size with git."""
     await world.copy.pull()
-    tags = f"http://{world.host}/v2/{world.namespace}/web/tags/list"
+    tags = f"http://{world.host}/v2/{world.namespace}/{image}/tags/list"
     async with aiohttp.ClientSession() as session:
 
         async def work() -> None:
