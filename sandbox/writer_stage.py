@@ -4,13 +4,13 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.broker import Broker
-from sandbox.git_server import GitServer
+from sandbox.git_server import GitServer, Repository
 from sandbox.process import Child
 from sandbox.virtual_host import virtual_host
 from sandbox.working_copy import WorkingCopy
@@ -65,13 +65,13 @@ class WriterStage:
 
 @asynccontextmanager
 async def writer_stage(
-    broker: Broker, git: GitServer, root: Path, name: str
+    broker: Broker, git: GitServer, root: Path, name: str, *, door: str = "http"
 ) -> AsyncIterator[WriterStage]:
-    """Make a repository and a virtual host of its own for one test."""
+    """Make a repository and a virtual host of its own for one test; writers come by *door*."""
     repository = await git.create(f"{name}/apps")
     copy = await WorkingCopy.clone(repository, root / "copy")
-    auth = {"username": git.username, "password": {"env": "GIT_PASSWORD"}}
-    sync = {"name": "apps", "git": {"url": repository.http_url, "branch": "main", "auth": auth}}
+    where = _by_ssh(git, repository) if door == "ssh" else _by_http(git, repository)
+    sync = {"name": "apps", "git": {**where, "branch": "main"}}
     health = {"repo_writer": 0}
     (root / "flux.yaml").write_text(json.dumps({"syncs": [sync], "health": health}))
     async with virtual_host(broker, "writer") as url:
@@ -83,7 +83,20 @@ async def writer_stage(
                 amqp_url=url,
                 copy=copy,
                 bus=bus,
-                repository=repository_id(repository.http_url, "main"),
+                repository=repository_id(str(where["url"]), "main"),
                 branch=repository.path / "refs" / "heads" / "main",
                 password=git.password,
             )
+
+
+def _by_http(git: GitServer, repository: Repository) -> Mapping[str, object]:
+    auth = {"username": git.username, "password": {"env": "GIT_PASSWORD"}}
+    return {"url": repository.http_url, "auth": auth}
+
+
+def _by_ssh(git: GitServer, repository: Repository) -> Mapping[str, object]:
+    auth = {
+        "private_key": {"file": str(git.private_key_file)},
+        "known_hosts": {"file": str(git.known_hosts_file)},
+    }
+    return {"url": repository.ssh_url, "auth": auth}

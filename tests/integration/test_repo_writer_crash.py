@@ -28,6 +28,7 @@ STEPS = (
     *("push.before", "push.after", "publish.before", "publish.after"),
     *("ack.before", "ack.after", "ack.before@2", "ack.after@2"),
 )
+AT_THE_HOST = ("fetch.after", "push.before", "push.after")
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,12 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brok
 
 
 @pytest.fixture
-async def stage(broker: Broker, git: GitServer, tmp_path: Path) -> AsyncIterator[WriterStage]:
-    async with writer_stage(broker, git, tmp_path, f"t{uuid4().hex[:8]}") as made:
+async def stage(
+    request: pytest.FixtureRequest, broker: Broker, git: GitServer, tmp_path: Path
+) -> AsyncIterator[WriterStage]:
+    async with writer_stage(
+        broker, git, tmp_path, f"t{uuid4().hex[:8]}", door=request.param
+    ) as made:
         files = {"web.yaml": AUTOMATED, "job.yaml": deployment("job", "1.0.0")}
         await made.copy.commit_and_push("First", files)
         yield made
@@ -49,7 +54,11 @@ def at(step: str) -> str:
     return f"{name}=crash@{time or 1}"
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("stage", "step"),
+    [*(("http", step) for step in STEPS), *(("ssh", step) for step in AT_THE_HOST)],
+    indirect=["stage"],
+)
 async def test_kill_9_between_found_and_acknowledged_writes_once_and_tells_one_fact(
     stage: WriterStage, step: str
 ) -> None:
