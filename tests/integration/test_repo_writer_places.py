@@ -1,5 +1,6 @@
 """Which files of a repository repo_writer reads and writes, and how often it reads them."""
 
+import os
 from collections.abc import Mapping
 
 from services.repo_writer.settings import Place
@@ -108,3 +109,15 @@ async def test_a_file_is_parsed_once_however_often_the_branch_moves(world: World
 
     assert states[0].workloads[WEB] is states[1].workloads[WEB]
     assert set(states[1].workloads) == {WEB, "default:deployment/more"}
+
+
+async def test_a_file_whose_name_is_no_text_is_told_and_all_else_lands(world: World) -> None:
+    odd = world.copy.directory / os.fsdecode(b"odd-\xff.yaml")
+    odd.write_text(AUTOMATED.replace("web", "api"))
+    await world.copy.commit_and_push("Odd", {})
+    outcome = await handle(await world.writer(), said(found(workload=API), found()))
+
+    (pushed,) = events(outcome, UpdatePushed)
+    assert set(pushed.result) == {WEB}
+    (rejected,) = events(outcome, UpdateRejected)
+    assert "odd-\ufffd.yaml: the file's name is no UTF-8; rename it" in rejected.reason

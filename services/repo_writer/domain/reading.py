@@ -22,6 +22,9 @@ def read(path: str, data: bytes, default_namespace: str) -> File:
     """Read a file; what stands in it raises nothing."""
     if b"image" not in data:  # most files of most repositories, and reading YAML is slow
         return _NOTHING
+    if "\ufffd" in path:  # what it is really called is lost, so nothing can be written there
+        problem = Problem(file=path, line=None, message="the file's name is no UTF-8; rename it")
+        return File(unread=(problem,))
     loaded = load(data, file=path, default_namespace=default_namespace)
     found = ((one, containers(one.object)) for one in loaded.objects)
     return File(
