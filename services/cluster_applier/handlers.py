@@ -4,13 +4,22 @@ from collections.abc import Mapping, Sequence
 
 from services.cluster_applier.domain.asked import asked
 from services.cluster_applier.ports import Syncing
-from shared.bus.port import Outcome
-from shared.contract import DiffMade, DiffQuestion, Draft, Envelope, SuspendRequested, SyncRequested
+from shared.bus.port import Bus, Outcome
+from shared.contract import (
+    DiffMade,
+    DiffQuestion,
+    Draft,
+    Envelope,
+    Message,
+    SuspendRequested,
+    SyncRequested,
+)
+from shared.runtime import faults
 from shared.runtime.errors import PermanentError, TemporaryError
 
 
 async def on_group(
-    sync: str, messages: Sequence[Envelope], *, syncs: Mapping[str, Syncing]
+    sync: str, messages: Sequence[Envelope], *, syncs: Mapping[str, Syncing], bus: Bus
 ) -> Outcome:
     """Make what *sync* declares true in its cluster."""
     syncing = syncs.get(sync)
@@ -25,13 +34,18 @@ async def on_group(
         return Outcome(events=tuple(answers))
     failed = await _carried_out(messages, syncing)
     look = asked(envelope.message for envelope in messages if envelope.id not in failed)
-    try:
-        told = await syncing.reconcile(look)
-    except PermanentError as error:
-        told = (syncing.failed(str(error)),)
     cause = next((one for one in messages if not _is_tick(one)), messages[0])
-    events = (*answers, *(Draft(message=message, cause=cause) for message in told))
-    return Outcome(events=events, failed=failed)
+
+    async def tell(told: Sequence[Message]) -> None:
+        await faults.reach("publish.before")
+        await bus.publish(*(Draft(message=message, cause=cause) for message in told))
+        await faults.reach("publish.after")
+
+    try:
+        await syncing.reconcile(look, tell)
+    except PermanentError as error:
+        await tell([syncing.failed(str(error))])
+    return Outcome(events=tuple(answers), failed=failed)
 
 
 async def _diff(syncing: Syncing) -> DiffMade:

@@ -40,7 +40,7 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
             workers |= more
         for one in settings.syncs:
             syncs[one.name] = Sync(one, targets[one.target], bus, syncs)
-        on_group = partial(handlers.on_group, syncs=syncs)
+        on_group = partial(handlers.on_group, syncs=syncs, bus=bus)
         workers |= {
             "consume": bus.worker("cluster-applier", on_group, window=BURSTS),
             "tick": ticker(bus, lambda: due),

@@ -1,17 +1,21 @@
 """What the handlers need from outside, in our words."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from services.cluster_applier.domain.asked import Asked
 from shared.contract import DiffMade, Message, SuspendRequested
 
+Tell = Callable[[Sequence[Message]], Awaitable[None]]
+"""Publishes; returns when the broker has all of it."""
+
 
 class Syncing(Protocol):
     """Makes one sync's part of a cluster equal to git."""
 
-    async def reconcile(self, asked: Asked) -> tuple[Message, ...]:
+    async def reconcile(self, asked: Asked, tell: Tell) -> None:
         """
-        Apply what differs; return what is to be told.
+        Apply what differs, and tell what came of it.
 
         Raises:
             TemporaryError: the cluster can't be reached.

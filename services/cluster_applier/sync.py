@@ -25,6 +25,7 @@ from services.cluster_applier.drifting import Drifting
 from services.cluster_applier.holding import Holding
 from services.cluster_applier.inventory_store import JUST_NOW
 from services.cluster_applier.look import Look
+from services.cluster_applier.ports import Tell
 from services.cluster_applier.retiring import Retiring
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
@@ -74,22 +75,24 @@ class Sync:
         """Of encrypted files, as it was told last."""
         target.siblings.join(settings.name, self._declared.shelf)
 
-    async def reconcile(self, asked: Asked) -> tuple[Message, ...]:
-        """Apply what differs, unless the sync is held; return what is to be told."""
+    async def reconcile(self, asked: Asked, tell: Tell) -> None:
+        """Apply what differs, unless the sync is held; tell what came of it."""
         begun = asyncio.get_running_loop().time(), self._target.kube.requests
         inventory = await self._books.known()
         if inventory.suspended:
             await self._books.confirm(at_most=JUST_NOW)  # another replica may have resumed it
             revision = self._declared.revision
-            return tuple(self._holding.hold(inventory.suspended, revision, suspended=True))
+            await tell(self._holding.hold(inventory.suspended, revision, suspended=True))
+            return
         bundle, verdict = await self._declared.judged(asked, inventory)
         if bundle is None or verdict is Verdict.STALE:
-            return ()
+            return
         waits = await self._holding.waits(bundle.header)
         held = self._holding.hold(waits, bundle.header.revision)
         if waits:
             self.drifting.ended((), unfinished=True)
-            return tuple(held)
+            await tell(held)
+            return
         is_new = bundle.header.revision != inventory.revision
         await self._prepare(asked, is_new=is_new, is_empty=not inventory.objects)
         self._retiring.allow(asked.allow_prune)
@@ -106,11 +109,15 @@ class Sync:
         await self._deploying.deploy(look, inventory)
         await self._retiring.retire(look)
         look.news = is_new or look.changed or asked.person or opened.unread != self._unread
-        self._unread = opened.unread
-        done = await self._ended(look, inventory, begun)
+        ready, done = self._ended(look, inventory, begun)
         self._end(look)
         told, self.drifting.told = self.drifting.told, []
-        return (*held, *told, *done)
+        # Told before the inventory says that it was: who dies in between tells it once more.
+        await tell([*held, *told, *done])
+        self._unread = opened.unread
+        await self._books.keep(look, ready=ready)
+        if ready and inventory.ready != bundle.header.revision:
+            await self._wake_dependents()
 
     async def suspend(self, order: SuspendRequested) -> None:
         """Let the sync rest, or go on."""
@@ -131,27 +138,24 @@ class Sync:
         """Return what the cluster says of the sync now, whoever works on it."""
         return await self._target.inventories.standing(self._settings.name)
 
-    async def _ended(
+    def _ended(
         self, look: Look, inventory: Inventory, begun: tuple[float, int]
-    ) -> Sequence[Message]:
-        """Write the inventory; return what is to be told of the revision now, if anything."""
+    ) -> tuple[bool, Sequence[Message]]:
+        """Return whether the revision is ready, and what is to be told of it now, if anything."""
         revision, over = look.header.revision, self.waiting.over(look.header.revision)
         failed, waits = look.applying.failed, self._settings.wait
         if failed:
             self.waiting.stop()
         was_ready = inventory.ready == revision and not look.changed
         ready = not failed and (not waits or was_ready or bool(over and over.healthy))
-        await self._books.keep(look, ready=ready)
-        if ready and inventory.ready != revision:
-            await self._wake_dependents()
         if failed or not waits:
-            return (self._with_cost(self._completed(look), *begun),) if look.news else ()
+            return ready, [self._with_cost(self._completed(look), *begun)] if look.news else []
         if over and not look.news:
-            return (over,)
+            return ready, [over]
         if look.news or not (ready or self.waiting.waits(revision)):
             done = self._with_cost(self._completed(look), *begun)
             self.waiting.begin(done, look.placed.known)
-        return ()
+        return ready, []
 
     async def _wake_dependents(self) -> None:
         for name, other in self._others.items():

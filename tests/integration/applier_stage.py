@@ -126,6 +126,15 @@ class Stage:
         revision = self.revisions[-1]
         return await self.wait(SyncCompleted, lambda one: one.revision == revision)
 
+    async def inventory(self, sync: str = "apps") -> Any:
+        """Return the inventory once it says what was told of the newest revision."""
+
+        def is_kept(found: Any) -> bool:
+            return bool(found and found["data"]["revision"] == self.revisions[-1])
+
+        name, namespace = f"flux-inventory-{sync}", f"{self.namespace}-flux"
+        return await self.kube.wait("ConfigMap", name, is_kept, namespace=namespace)
+
     async def data(self, name: str) -> Any:
         found = await self.kube.get("ConfigMap", name, self.namespace)
         return found and found.get("data")

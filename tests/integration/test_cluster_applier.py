@@ -181,9 +181,9 @@ async def test_who_finds_that_another_applier_wrote_reads_that_and_goes_on(stage
     async with stage.applying():
         await stage.declare(config_map("a", v="1"))
         await stage.completed()
-        inventory = "flux-inventory-apps"
+        await stage.inventory()
         label = {"metadata": {"labels": {"somebody": "wrote"}}}
-        await stage.kube.merge("ConfigMap", inventory, label, f"{stage.namespace}-flux")
+        await stage.kube.merge("ConfigMap", "flux-inventory-apps", label, f"{stage.namespace}-flux")
         await asyncio.sleep(inventory_store.CONFIRMED)  # for so long nobody looks
         await stage.declare(config_map("a", v="2"))
         await stage.completed()

@@ -273,10 +273,7 @@ async def test_a_write_that_nobody_remembers_is_found_by_the_next_process(stage:
     async with stage.applying():
         await stage.declare(config_map("a", k="1"))
         await stage.completed()
-        inventory = await stage.kube.get(
-            "ConfigMap", "flux-inventory-apps", f"{stage.namespace}-flux"
-        )
-    assert inventory is not None
+        inventory = await stage.inventory()
     await asyncio.sleep(1.1)  # managedFields tell times in seconds
     async with stage.applying():
         await stage.declare(config_map("a", k="2"))
