@@ -13,23 +13,22 @@ from services.cluster_applier.domain.inventory import ANY, Applied
 from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.plan import Wanted
-from services.cluster_applier.domain.refusal import calls_webhook, is_final, sentence
-from services.cluster_applier.domain.stages import DEFINITIONS, staged
+from services.cluster_applier.domain.refusal import is_final, sentence, webhook
+from services.cluster_applier.domain.stages import DEFINITIONS, stage, staged
 from services.cluster_applier.domain.takeover import owns_replicas
 from services.cluster_applier.established import wait_established
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.pace import Pace, pace
 from services.cluster_applier.putting import put
 from services.cluster_applier.sending import IGNORED, Sent
+from services.cluster_applier.turns import Kind, Turns
 from shared.bundle.format import Bundle
 from shared.contract import ObjectResult
+from shared.manifests import ObjectId
 from shared.runtime import faults
 from shared.runtime.errors import PermanentError
 
 logger = structlog.get_logger(__name__)
-
-ENOUGH = 3
-"""So many of a kind in a row fail for a while; then the others are not tried in this round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +56,7 @@ class Applying:
         *,
         asking: Asking,
         carried: Sequence[ObjectResult] = (),
+        hung: Mapping[Kind, str] | None = None,
     ) -> None:
         self.results: list[ObjectResult] = list(carried)
         self.held: list[ObjectResult] = []
@@ -68,6 +68,7 @@ class Applying:
         """A kind was not where the server said that it is."""
         self.unfinished = False
         """Something failed that may work a little later."""
+        self.turns = Turns[Wanted](hung)
         self._sync = sync
         self._kube = kube
         self._ledger = ledger
@@ -77,7 +78,8 @@ class Applying:
         self._pace: Pace | None = None
         self._wanted: dict[str, Wanted] = {}
         self._waiting: set[str] = set()
-        self._troubles: dict[tuple[str, str], int] = {}
+        self._step: int | None = None
+        """The stage whose end is waited for."""
 
     @property
     def failed(self) -> bool:
@@ -98,15 +100,28 @@ class Applying:
             async with pace(at_once, name=f"apply {self._sync}") as self._pace:
                 for step, some in staged((one.id, one) for one in wanted):
                     await self._asking.still_ours()
-                    # In the order of the bundle, so that each of its chunks is opened once.
-                    ordered = sorted(some, key=lambda one: (one.entry.chunk, one.entry.offset))
-                    needed = step <= DEFINITIONS
-                    await self._pace.each(ordered, self._one, all_=needed)
+                    self._step = step
+                    await self._all(self._pace, some)
+                    self._step = None
                     if step == DEFINITIONS:
-                        new = [one for one in ordered if str(one.id) in self.applied]
+                        new = [one for one in some if str(one.id) in self.applied]
                         await self._pace.each(new, partial(wait_established, self._kube))
         finally:
-            self._pace = None
+            self._pace = self._step = None
+
+    async def _all(self, pace: Pace, some: Sequence[Wanted]) -> None:
+        """Apply *some*, and what had to wait for one of its kind; do not wait for what hangs."""
+        needed = self._step is not None and self._step <= DEFINITIONS
+        while some:
+            # In the order of the bundle, so that each of its chunks is opened once.
+            ordered = sorted(some, key=lambda one: (one.entry.chunk, one.entry.offset))
+            await pace.each(ordered, self._one, all_=needed)
+            some = self.turns.due()
+
+    def _go_on(self, named: ObjectId) -> None:
+        """Let those go whose turn has come, unless the stage that is waited for does so."""
+        if self._pace is not None and stage(named) != self._step and (due := self.turns.due()):
+            self._pace.at_once(self._all(self._pace, due))
 
     def correct(self, name: str) -> bool:
         """Put an object back beside the rest, if this round is about it; return whether it is."""
@@ -139,15 +154,22 @@ class Applying:
         self.held.append(_result(one, action, reason))
 
     async def _one(self, one: Wanted) -> None:
-        name = str(one.id)
-        self._waiting.discard(name)
+        kind = one.id.group, one.id.kind
+        self._waiting.discard(str(one.id))
         if not await self._is_mine(one):
             return
-        kind = one.id.group, one.id.kind
-        if self._troubles.get(kind, 0) >= ENOUGH:
+        if reason := self.turns.reason_to_hold(kind):
             self.unfinished = True
-            self.hold(one, "failed", f"not tried: other objects of kind {one.id.kind} failed")
-            return
+            self.hold(one, "failed", reason)
+        elif self.turns.put_aside(kind, one):
+            self._waiting.add(str(one.id))
+        else:
+            with self.turns.taken(kind):
+                await self._send(one)
+            self._go_on(one.id)
+
+    async def _send(self, one: Wanted) -> None:
+        name = str(one.id)
         self._ledger.begin(name)
         try:
             await faults.reach("apply.before")
@@ -183,21 +205,18 @@ class Applying:
         if answer is None:
             self._leave(one, sent)
             return
-        if answer.passing:
+        meaningless = answer.ok and not answer.metadata
+        if answer.passing or meaningless:
             self.unfinished = True
-            # A webhook answers for all of a kind: the others need not wait for it as well.
-            weight = ENOUGH if calls_webhook(answer.reason) else 1
-            self._troubles[kind] = self._troubles.get(kind, 0) + weight
+            self.turns.failed(kind, webhook(answer.reason))
             self._doubt(str(one.id))
             self.refuse(one, sentence(answer.status, answer.reason, answer.body, secret=one.secret))
             await self._kube.alive()
             return
-        self._troubles.pop(kind, None)
-        if answer.ok and answer.metadata:
+        self.turns.answered(kind)
+        if answer.ok:
             self._note(one, sent, answer)
             return
-        if answer.ok:
-            self._doubt(str(one.id))
         reason = sentence(answer.status, answer.reason, answer.body, secret=one.secret)
         reason += f"; {sent.said}" if sent.said else ""
         if answer.names_nothing:

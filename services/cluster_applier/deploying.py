@@ -1,5 +1,6 @@
 """Brings what a sync declares onto its cluster: where it belongs, what differs, new kinds last."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from services.cluster_applier import placing
@@ -16,6 +17,7 @@ from services.cluster_applier.look import Look
 from services.cluster_applier.placing import Placed
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
+from services.cluster_applier.turns import Kind
 from shared.bundle.format import Bundle
 
 
@@ -36,6 +38,8 @@ class Deploying:
         self._unserved: frozenset[Wanted] = frozenset()
         """Objects of which it was told that the cluster does not serve their kind."""
         self._placed: tuple[tuple[str, int], Placed] | None = None
+        self._hung: Mapping[Kind, str] = {}
+        """By kind: the webhook that did not answer in the last round."""
 
     def forgive(self) -> None:
         """Try what was refused for ever once more."""
@@ -60,6 +64,7 @@ class Deploying:
             inventory.objects,
             asking=Asking(answered=answered, still_ours=still_ours, gives=gives),
             carried=self._books.carried,
+            hung=self._hung,
         )
         applying.held += [one.result for one in opened.unread]
         applying.unfinished = any(one.passing for one in opened.unread)
@@ -87,6 +92,7 @@ class Deploying:
             raise
         finally:
             self._drifting.at_once = lambda _: False
+            self._hung = look.applying.turns.hung
         self._refused |= look.applying.refused
 
     async def _apply(self, look: Look, inventory: Inventory) -> None:

@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 HANGS = 1.0
 """Seconds after which others go on beside one that has not answered."""
+PATIENCE = 2.5
+"""Seconds that are waited at most for those that hang, where they need not have ended."""
 LENT = 3
 """So many times the slots are lent at most to others while their holders hang."""
 
@@ -33,7 +35,7 @@ class Pace:
             await self._slots.acquire()
             tasks.add(self._group.create_task(self._one(item, work), name=self._name))
         if tasks:
-            await asyncio.wait(tasks, timeout=None if all_ else HANGS)
+            await asyncio.wait(tasks, timeout=None if all_ else PATIENCE)
 
     def at_once(self, work: Coroutine[None, None, None]) -> None:
         """Do *work* beside the rest, without waiting for a slot."""

@@ -25,10 +25,12 @@ from services.cluster_applier.domain.pruning import (
     is_flux_own,
     judged,
 )
+from services.cluster_applier.domain.refusal import webhook
 from services.cluster_applier.domain.stages import staged
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from services.cluster_applier.pace import pace
 from services.cluster_applier.sending import patient
+from services.cluster_applier.turns import Kind, Turns
 from shared.contract import ObjectResult
 from shared.manifests import ObjectId
 from shared.runtime import faults
@@ -48,6 +50,10 @@ class _Gone:
     id: ObjectId
     applied: Applied
     resource: Resource | None
+
+    @property
+    def kind(self) -> Kind:
+        return self.id.group, self.id.kind
 
     @property
     def collection(self) -> str:
@@ -89,6 +95,7 @@ class Pruning:
         self._doubted: set[str] = set()
         """Paths of what was written to since it was listed."""
         self._contents = Contents(kube, discovery)
+        self._turns = Turns[_Gone]()
 
     def give(self, moved: Mapping[str, str]) -> None:
         """Let go of objects that other syncs declare now."""
@@ -112,7 +119,9 @@ class Pruning:
         for _, some in reversed(staged((one.id, one) for one in found)):
             await self._look(some)
             async with pace(self._at_once, name="prune") as slots:
-                await slots.each(some, self._one)
+                await slots.each(some, self._in_turn)
+                while due := self._turns.due():
+                    await slots.each(due, self._in_turn)
 
     async def _found(self, name: str, applied: Applied) -> _Gone:
         named = ObjectId.parse(name)
@@ -143,6 +152,13 @@ class Pruning:
                 break
         self._there |= found
         self._listed.add(collection)
+
+    async def _in_turn(self, gone: _Gone) -> None:
+        if reason := self._turns.reason_to_hold(gone.kind):
+            self._fail(gone, reason, passing=True)
+        elif not self._turns.put_aside(gone.kind, gone):
+            with self._turns.taken(gone.kind):
+                await self._one(gone)
 
     async def _one(self, gone: _Gone) -> None:
         if is_flux_own(gone.id, self._namespace):
@@ -201,6 +217,10 @@ class Pruning:
             self._kube, lambda: self._kube.delete(gone.path, uid=uid, version=version)
         )
         await faults.reach("delete.after")
+        if answer.passing:
+            self._turns.failed(gone.kind, webhook(answer.reason))
+        else:
+            self._turns.answered(gone.kind)
         if answer.ok or answer.status == 404:
             self._forget(gone, "deleted")
             return True

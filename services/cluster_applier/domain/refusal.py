@@ -1,8 +1,10 @@
 """Why the API server refused an object, in words that help and hold no secret."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+_WEBHOOK = re.compile('Internal error occurred: failed calling webhook "(?P<name>[^"]+)"')
 _FORBIDDING = ("Forbidden: updates to", "field is immutable", "may not be changed")
 _DENIED = " denied the request"
 """What an admission webhook has to say follows."""
@@ -10,7 +12,7 @@ _DENIED = " denied the request"
 
 def sentence(status: int, reason: str, body: Any, *, secret: bool) -> str:
     """Return why an object was refused, and what to do where that is known."""
-    if secret and status in {400, 422, 500} and not calls_webhook(reason):
+    if secret and status in {400, 422, 500} and not webhook(reason):
         return _without_values(status, body)
     if secret and _DENIED in reason:
         return f"{reason.partition(_DENIED)[0]}{_DENIED}; its words may hold values"
@@ -24,9 +26,10 @@ def sentence(status: int, reason: str, body: Any, *, secret: bool) -> str:
     return reason
 
 
-def calls_webhook(reason: str) -> bool:
-    """Tell whether it was not the object, but a webhook that could not be asked about it."""
-    return reason.startswith("Internal error occurred: failed calling webhook")
+def webhook(reason: str) -> str:
+    """Return the webhook that could not be asked, where that is why an object was refused."""
+    found = _WEBHOOK.match(reason)
+    return found["name"] if found else ""
 
 
 def is_final(status: int, reason: str) -> bool:
