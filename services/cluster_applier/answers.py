@@ -54,12 +54,22 @@ class Answer:
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed later, though nobody changes it."""
+        if self.ok and not isinstance(self.body, Mapping):
+            return True  # somebody else answered: the server always shows an object
         # A 500 may be an object's own fault: that never ends.
         return self.overloaded or (self.status >= 500 and "typed patch" not in self.reason)
 
     @property
+    def transient(self) -> bool:
+        """Whether this object may be taken a little later; others are none of its business."""
+        # 409: somebody wrote at the same moment, or what is being deleted is in its way.
+        return self.passing or self.status in {408, 409, 410}
+
+    @property
     def reason(self) -> str:
         """Why not, in the server's words."""
+        if self.ok:
+            return f"the answer (HTTP {self.status}) is no object"
         if isinstance(self.body, Mapping):
             return str(self.body.get("message") or self.body)[:1000]
         return f"HTTP {self.status}: {self.body}"[:1000]

@@ -68,6 +68,8 @@ class Applying:
         """A kind was not where the server said that it is."""
         self.unfinished = False
         """Something failed that may work a little later."""
+        self.retry_after = 0.0
+        """Seconds before which the server does not want to be asked about that again."""
         self.turns = Turns[Wanted](hung)
         self._sync = sync
         self._kube = kube
@@ -206,8 +208,10 @@ class Applying:
             self._leave(one, sent)
             return
         meaningless = answer.ok and not answer.metadata
-        if answer.passing or meaningless:
+        if answer.transient or meaningless:
             self.unfinished = True
+            self.retry_after = max(self.retry_after, answer.retry_after or 0.0)
+        if answer.passing or meaningless:
             self.turns.failed(kind, webhook(answer.reason))
             self._doubt(str(one.id))
             self.refuse(one, sentence(answer.status, answer.reason, answer.body, secret=one.secret))

@@ -5,6 +5,7 @@ Drift, and what failed for a while. One mechanism applies, and serially: so it i
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -72,14 +73,19 @@ class Drifting:
         if late:
             self.see(name, late)
 
-    def ended(self, gone: Collection[str], *, unfinished: bool) -> None:
-        """Note the end of a look: what is not ours to put back, and whether to look again soon."""
+    def ended(self, gone: Collection[str], *, unfinished: bool, at_least: float = 0.0) -> None:
+        """
+        Note the end of a look: what is not ours to put back, and whether to look again soon.
+
+        *at_least*: seconds before which the API server does not want to be asked again.
+        """
         for name in gone:
             self.drifts.pending.pop(name, None)
         if not unfinished:
             self._delay, self._again = SOON, None
             return
-        self._again = asyncio.get_running_loop().time() + self._delay
+        delay = max(self._delay, at_least) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter
+        self._again = asyncio.get_running_loop().time() + delay
         self._delay = min(self._delay * 2, LATEST)
         self._signalled.set()
 

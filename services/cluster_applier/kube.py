@@ -27,6 +27,9 @@ METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,applica
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
+LONGEST_WAIT = 600.0
+"""Seconds that a server's word to wait is heeded."""
+
 REQUESTS = Counter("flux_cluster_applier_requests_total", "API requests", ["target", "verb"])
 
 Params = Mapping[str, str]
@@ -239,7 +242,7 @@ class Kube:
             raise TemporaryError(self.name, _said(error)) from error
         except TimeoutError:
             return late(seconds)
-        wait = float(retry) if retry.isdigit() else None
+        wait = min(float(retry), LONGEST_WAIT) if retry.isdigit() else None
         if response.status == 401:
             raise TemporaryError(self.name, "it refuses our credentials; check the kubeconfig")
         return Answer(status=response.status, body=decoded(data), retry_after=wait)

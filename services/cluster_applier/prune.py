@@ -171,7 +171,7 @@ class Pruning:
         for _ in range(LOOKS):
             metadata = await self._metadata(gone)
             if isinstance(metadata, Answer):
-                self._fail(gone, metadata.reason, passing=metadata.passing)
+                self._fail(gone, metadata.reason, passing=metadata.transient)
                 return
             if await self._settled(gone, judged(gone.id, metadata, gone.applied, self._proof)):
                 return
@@ -228,7 +228,7 @@ class Pruning:
         if answer.status == 409:
             self._doubted.add(gone.path)
             return False
-        self._fail(gone, answer.reason, passing=answer.passing)
+        self._fail(gone, answer.reason, passing=answer.transient)
         return True
 
     def _forget(self, gone: _Gone, action: str, why: str = "") -> None:

@@ -37,6 +37,8 @@ async def pages(kube: Kube, resource: Resource) -> AsyncGenerator[Mapping[str, A
             token, restarts = "", restarts + 1
             continue
         if not answer.ok or not isinstance(answer.body, Mapping):
+            if answer.passing:
+                await kube.alive()  # else it is no matter of this kind
             raise refusal(kube, "list", resource, answer)
         yield answer.body
         token = str((answer.body.get("metadata") or {}).get("continue") or "")

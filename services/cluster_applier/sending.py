@@ -6,6 +6,7 @@ What fails for a while is told apart: the whole cluster (raised), or this object
 
 import asyncio
 import json
+import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from shared.runtime.errors import TemporaryError
 PAUSES = (0.2, 1.0, 3.0)
 """Seconds between the tries of a request that the server has no time for."""
 LONGEST = 10.0
+"""Seconds; who wants more is told of as one that is away, and others go on meanwhile."""
 NOBODYS = "1"
 """The resourceVersion of no object."""
 TAKEN_OVER = 5
@@ -65,12 +67,13 @@ async def send(kube: Kube, path: str, body: bytes, manner: Manner) -> Sent:
 
 async def patient(kube: Kube, ask: Callable[[], Awaitable[Answer]]) -> Answer:
     """Ask until the server has time."""
-    for pause in PAUSES:
-        answer = await ask()
-        if not answer.overloaded:
-            return answer
-        await asyncio.sleep(min(max(pause, answer.retry_after or 0.0), LONGEST))
     answer = await ask()
+    for pause in PAUSES:
+        wait = max(pause, answer.retry_after or 0.0)
+        if not answer.overloaded or wait > LONGEST:
+            break
+        await asyncio.sleep(wait * random.uniform(1.0, 1.5))  # noqa: S311 - jitter
+        answer = await ask()
     if answer.overloaded:
         raise TemporaryError(kube.name, answer.reason, retry_after=answer.retry_after)
     return answer

@@ -204,7 +204,7 @@ class Sync:
         left = {one.id for one in look.applying.held} | look.applying.refused.keys()
         declared = look.declared
         left |= {name for name in self.drifting.drifts.pending if name not in declared}
-        self.drifting.ended(left, unfinished=look.unfinished)
+        self.drifting.ended(left, unfinished=look.unfinished, at_least=look.applying.retry_after)
 
     def _completed(self, look: Look) -> SyncCompleted:
         done = telling.completed(

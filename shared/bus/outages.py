@@ -1,5 +1,6 @@
 """Dependencies that are down: told once when they go, once when they are back."""
 
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,7 +45,8 @@ class Outages:
         before = self._delays.get(subject)
         delay = min(2 * before if before else self._pace.first_delay, self._pace.longest_delay)
         self._delays[subject] = delay
-        return max(delay, error.retry_after or 0.0)
+        # Subjects that failed together must not all come back together.
+        return max(delay, error.retry_after or 0.0) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter
 
     async def worked(self, subject: str) -> None:
         """Note that *subject* was worked on: what it waited for is back."""
