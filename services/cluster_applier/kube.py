@@ -2,11 +2,11 @@
 The API server of one target: few verbs, no models, errors in our words.
 
 Requests are our own: the clients of kubernetes-asyncio decode what we never look at. Read
-`kubeconfig` for how the server is found.
+`door` for how the server is found.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,10 @@ import aiohttp
 import structlog
 from prometheus_client import Counter
 
-from services.cluster_applier.answers import Answer, Event, decoded, event, late, lines, refusal
+from services.cluster_applier.answers import Answer, Event, decoded, event, lines, refusal
 from services.cluster_applier.domain.ownership import MANAGER
-from services.cluster_applier.kubeconfig import Door, door
+from services.cluster_applier.door import Door, door
+from services.cluster_applier.way import Params, Way
 from shared.config.target import Target
 from shared.runtime.errors import TemporaryError
 
@@ -27,12 +28,8 @@ METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,applica
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
-LONGEST_WAIT = 600.0
-"""Seconds that a server's word to wait is heeded."""
-
 REQUESTS = Counter("flux_cluster_applier_requests_total", "API requests", ["target", "verb"])
 
-Params = Mapping[str, str]
 Check = Callable[[], Awaitable[None]]
 
 
@@ -167,19 +164,13 @@ class Kube:
         Raises:
             TemporaryError: the server can't be reached.
         """
-        seconds = float(params.get("timeoutSeconds", "300"))
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds + 30)
-        headers = {"Accept": accept, **await self._door.authorization(self._account)}
+        begun, account = False, self._account
         self._count("watch")
-        begun = False
         try:
-            async with self._door.session.get(
-                self._door.host + path,
-                params={**params, "watch": "1"},
-                headers=headers,
-                timeout=timeout,
-                **self._door.options,
-            ) as answer:
+            async with (
+                self._door.way() as way,
+                way.watch(path, account=account, accept=accept, params=params) as answer,
+            ):
                 if answer.status != 200:
                     yield refusal(answer.status, decoded(await answer.read()))
                     return
@@ -189,7 +180,7 @@ class Kube:
                     yield event(line)
         except (aiohttp.ClientError, TimeoutError) as error:
             if not begun:
-                raise TemporaryError(self.name, _said(error)) from error
+                raise self._away(error) from error
             logger.debug("watch cut", path=path, reason=_said(error))
 
     async def _once_more(self, method: str, verb: str, path: str, **more: Any) -> Answer:
@@ -200,8 +191,19 @@ class Kube:
             logger.debug("asked again", path=path, reason=error.reason)
             return await self._call(method, verb, path, **more)
 
-    async def _call(
+    async def _call(self, method: str, verb: str, path: str, **more: Any) -> Answer:
+        async with self._door.way() as way:
+            answer = await self._ask(way, method, verb, path, **more)
+        if answer.status == 401 and await self._door.renewed(way):
+            async with self._door.way() as way:
+                answer = await self._ask(way, method, verb, path, **more)
+        if answer.status == 401:
+            raise TemporaryError(self.name, "it refuses our credentials; check the kubeconfig")
+        return answer
+
+    async def _ask(
         self,
+        way: Way,
         method: str,
         verb: str,
         path: str,
@@ -211,41 +213,27 @@ class Kube:
         accept: str = "application/json",
         params: Params | None = None,
     ) -> Answer:
-        headers = {
-            "Content-Type": content_type,
-            "Accept": accept,
-            **await self._door.authorization(self._account),
-        }
         if self._check and method != "GET":
             await self._check()  # last of all: who was frozen finds out before it writes
         if self.rehearsing and method != "GET":
             params = {**(params or {}), "dryRun": "All"}
         self._count(verb)
-        seconds = self._target.timeout
         try:
-            async with self._door.session.request(
+            return await way.ask(
                 method,
-                self._door.host + path,
+                path,
+                account=self._account,
+                headers={"Content-Type": content_type, "Accept": accept},
                 params=params,
-                data=body,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=seconds),
-                **self._door.options,
-            ) as response:
-                data = await response.read()
-                retry = response.headers.get("Retry-After", "")
-        except aiohttp.ClientConnectionError as error:
-            if isinstance(error, aiohttp.ServerTimeoutError):
-                return late(seconds)
-            raise TemporaryError(self.name, _said(error)) from error
+                body=body,
+                seconds=self._target.timeout,
+            )
         except aiohttp.ClientError as error:
-            raise TemporaryError(self.name, _said(error)) from error
-        except TimeoutError:
-            return late(seconds)
-        wait = min(float(retry), LONGEST_WAIT) if retry.isdigit() else None
-        if response.status == 401:
-            raise TemporaryError(self.name, "it refuses our credentials; check the kubeconfig")
-        return Answer(status=response.status, body=decoded(data), retry_after=wait)
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> TemporaryError:
+        self._door.doubt()
+        return TemporaryError(self.name, _said(error))
 
     def _certain(self, answer: Answer) -> Answer:
         """Raise what may pass: nothing can be done without this answer."""

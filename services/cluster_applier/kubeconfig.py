@@ -1,16 +1,14 @@
 """
-Finds the API server of a target, and who we are there: by a kubeconfig, or as the pod we run in.
+Reads where the API server of a target is, and who we are there: in a kubeconfig, or as a pod.
 
-kubernetes-asyncio reads what there is to read, makes the TLS connections and renews tokens. The
-session on top is ours: theirs looks for a .netrc before each request, in a thread.
+kubernetes-asyncio reads what there is to read, and makes the TLS connections. Read `door` for when
+all of it is read again.
 """
 
 import base64
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import os
+from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import yaml
@@ -19,56 +17,54 @@ from kubernetes_asyncio.client import ApiClient
 
 from services.cluster_applier.answers import Answer, decoded
 from services.cluster_applier.domain.kubeconfigs import UnsafeError, checked
+from services.cluster_applier.way import Way, shown
 from shared.config.target import KubeconfigSecret, Target
 from shared.runtime.errors import PermanentError
 
-LONGEST_LINE = 2**21
-"""Bytes; an event of a watch is one line, and etcd keeps objects of 1.5 MiB."""
+_UNUSABLE = (
+    *(kube_config.ConfigException, OSError, aiohttp.ClientError),
+    *(AssertionError, KeyError, TypeError, ValueError, yaml.YAMLError),
+)
+"""What the library raises where a kubeconfig, or what it leads to, can't be used."""
 
 
-class Door:
-    """The way in: one session for all requests, and what each must show."""
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What says how the server is reached; a change of it is a reason to read all anew."""
 
-    def __init__(self, api: ApiClient, session: aiohttp.ClientSession) -> None:
-        self.host = str(api.configuration.host)
-        self.session = session
-        self.options: Mapping[str, Any] = _options(api, self.host)
-        """For each request."""
-        self._configuration = api.configuration
-
-    async def authorization(self, account: str = "") -> Mapping[str, str]:
-        """
-        Return the headers that say who we are; nothing where a certificate does.
-
-        With *account*, `namespace/name`, we act as that service account.
-        """
-        settings = await self._configuration.auth_settings()
-        token = settings.get("BearerToken")
-        shown = {"Authorization": token["value"].strip()} if token else {}
-        if account:
-            namespace, _, name = account.partition("/")
-            shown["Impersonate-User"] = f"system:serviceaccount:{namespace}:{name}"
-        return shown
+    file: bytes
+    """Of the kubeconfig, where there is one."""
+    value: Any
+    """The kubeconfig that a Secret holds, where one does."""
 
 
-@asynccontextmanager
-async def door(target: Target) -> AsyncIterator[Door]:
+async def way(target: Target) -> tuple[Way, _Source]:
     """
-    Open the API server of *target*; nothing is asked of it yet.
+    Read how the API server of *target* is reached; nothing is asked of it yet.
+
+    A program that the kubeconfig names is run, and a token that it keeps in a file is read.
 
     Raises:
         PermanentError: nothing says where it is, or what does can't be read.
     """
-    async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(cast("Any", await _client(target)))
-        if target.kubeconfig_secret is not None:
-            found = await _secret(api, target, target.kubeconfig_secret)
-            api = await stack.enter_async_context(cast("Any", await _by_value(target, found)))
-        connector = api.rest_client.pool_manager.connector
-        async with aiohttp.ClientSession(
-            connector=connector, connector_owner=False, read_bufsize=LONGEST_LINE
-        ) as session:
-            yield Door(api, session)
+    source = await read(target)
+    by_secret = target.kubeconfig_secret is not None
+    api = await (_by_value(target, source.value) if by_secret else _client(target))
+    return Way(api), source
+
+
+async def read(target: Target) -> _Source:
+    """Return what says now how the API server of *target* is reached."""
+    try:
+        file = target.kubeconfig.read_bytes() if target.kubeconfig else b""
+    except OSError as error:
+        raise PermanentError(
+            f"target {target.name}: the kubeconfig can't be read: {error}"
+        ) from error
+    if target.kubeconfig_secret is None:
+        return _Source(file, None)
+    async with cast("Any", await _client(target)) as api:
+        return _Source(file, await _secret(api, target, target.kubeconfig_secret))
 
 
 async def _client(target: Target) -> ApiClient:
@@ -83,21 +79,23 @@ async def _client(target: Target) -> ApiClient:
 
 async def _by_file(target: Target, file: str | None) -> ApiClient:
     """Read a kubeconfig; without a *file* the one that kubectl takes."""
+    # A token that was renewed is kept where that may be, as kubectl does.
+    keep = file is None or os.access(file, os.W_OK)
     try:
-        return await kube_config.new_client_from_config(config_file=file, context=target.context)
-    except (kube_config.ConfigException, OSError) as error:
+        return await kube_config.new_client_from_config(
+            config_file=file, context=target.context, persist_config=keep
+        )
+    except _UNUSABLE as error:
         where = file or "there is no pod's service account, and kubectl's own kubeconfig"
         raise PermanentError(
-            f"target {target.name}: {where} can't be used: {error}; set targets[].kubeconfig"
+            f"target {target.name}: {where} can't be used: {_said(error)}; set targets[].kubeconfig"
         ) from error
 
 
 async def _secret(api: ApiClient, target: Target, named: KubeconfigSecret) -> Any:
     """Return the kubeconfig that a Secret holds."""
     where = f"target {target.name}: the Secret {named.namespace}/{named.name}"
-    settings = await api.configuration.auth_settings()
-    shown = settings.get("BearerToken")
-    headers = {"Authorization": shown["value"].strip()} if shown else {}
+    headers = await shown(api)
     path = f"/api/v1/namespaces/{named.namespace}/secrets/{named.name}"
     session, timeout = api.rest_client.pool_manager, aiohttp.ClientTimeout(total=target.timeout)
     try:
@@ -122,24 +120,13 @@ async def _secret(api: ApiClient, target: Target, named: KubeconfigSecret) -> An
 async def _by_value(target: Target, value: Any) -> ApiClient:
     try:
         return await kube_config.new_client_from_config_dict(value, context=target.context)
-    except kube_config.ConfigException as error:
-        raise PermanentError(f"target {target.name}: its Secret can't be used: {error}") from error
+    except _UNUSABLE as error:
+        raise PermanentError(
+            f"target {target.name}: its Secret can't be used: {_said(error)}"
+        ) from error
 
 
-def _options(api: ApiClient, host: str) -> Mapping[str, Any]:
-    given = api.configuration
-    proxy = given.proxy or _environments_proxy(host)
-    wanted = {
-        "proxy": proxy,
-        "proxy_headers": given.proxy_headers if proxy else None,
-        "server_hostname": given.tls_server_name,
-    }
-    return {key: value for key, value in wanted.items() if value}
-
-
-def _environments_proxy(host: str) -> str | None:
-    parts = urlsplit(host)
-    name = parts.hostname or ""
-    if name == "localhost" or name.startswith("127.") or proxy_bypass(name):
-        return None
-    return getproxies().get(parts.scheme)
+def _said(error: Exception) -> str:
+    """Return what an error says; what a parser says may hold what it has read."""
+    tells = isinstance(error, kube_config.ConfigException | OSError)
+    return str(error) if tells else f"it holds no kubeconfig ({type(error).__name__})"

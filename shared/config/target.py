@@ -51,8 +51,8 @@ class Target(Model):
     """None: the service account of the pod we run in; outside of a pod what kubectl would take."""
     context: str | None = None
     kubeconfig_secret: KubeconfigSecret | None = None
-    """Where the cluster that *kubeconfig* leads to keeps the kubeconfig of this target; read at
-    start."""
+    """Where the cluster that *kubeconfig* leads to keeps the kubeconfig of this target; read
+    again when it changes, or is refused."""
     namespace: Name = "flux-system"
     """Where the inventories are kept; made if it is missing."""
     concurrency: int = Field(default=16, ge=1, le=256)

@@ -149,6 +149,7 @@ WAYS = {
         on("2", loses_the_answer),
         on("3", resets),
     ],
+    "unauthorized": lambda: [on("\\d+", answers(401))],
     "slow": lambda: [on("\\d+", late(2.0), COUNT)],
 }
 
