@@ -130,7 +130,7 @@ class Applying:
         if self._pace is None or name not in self._wanted:
             return False
         if name not in self._waiting and not self._ledger.in_flight(name):
-            self._pace.at_once(self._one(self._wanted[name]))
+            self._pace.at_once(self._one(self._wanted[name], in_turn=False))
         return True
 
     def refuse_unknown(self, unknown: Iterable[Wanted], told: Collection[Wanted]) -> None:
@@ -155,7 +155,7 @@ class Applying:
         """Note an object that is not tried; that was told when it became so."""
         self.held.append(_result(one, action, reason))
 
-    async def _one(self, one: Wanted) -> None:
+    async def _one(self, one: Wanted, *, in_turn: bool = True) -> None:
         kind = one.id.group, one.id.kind
         self._waiting.discard(str(one.id))
         if not await self._is_mine(one):
@@ -163,7 +163,7 @@ class Applying:
         if reason := self.turns.reason_to_hold(kind):
             self.unfinished = True
             self.hold(one, "failed", reason)
-        elif self.turns.put_aside(kind, one):
+        elif in_turn and self.turns.put_aside(kind, one):
             self._waiting.add(str(one.id))
         else:
             with self.turns.taken(kind):

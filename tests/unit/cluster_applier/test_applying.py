@@ -19,6 +19,7 @@ from shared.bundle.format import Bundle, Header, digest_of
 from shared.bundle.packing import Item, pack
 from shared.manifests import ObjectId
 from shared.runtime.errors import TemporaryError
+from shared.runtime.tasks import cancelled
 from tests.unit.cluster_applier.fakes import FakeApi, owned, serving
 
 VERSION = (200, {"gitVersion": "v1"})
@@ -258,15 +259,16 @@ async def test_drift_of_another_object_is_put_back_while_a_large_apply_goes_on(
     takes(api, bundle)
     api.on("PATCH", path(MAPS[0]), hang)
     todo = wanted(bundle)
-    async with serving(api, tmp_path, timeout=1.0) as kube:
+    async with serving(api, tmp_path, timeout=4.0) as kube:
         round_ = applying(kube, bundle)
         assert not round_.correct("ConfigMap n/drifts")
         working = asyncio.create_task(round_.apply(todo[:-1], 1, unchanged=todo))
         await api.wait_asked("PATCH", path(MAPS[0]), 1)
         assert round_.correct("ConfigMap n/drifts")
-        await api.wait_asked("PATCH", path("ConfigMap n/drifts"), 1)
+        async with asyncio.timeout(3):
+            await api.wait_asked("PATCH", path("ConfigMap n/drifts"), 1)
         assert not working.done()
-        await working
+        await cancelled(working)
 
 
 def test_a_refused_secret_shows_no_value() -> None:
