@@ -8,11 +8,12 @@ it, or would for ever. `stringData` becomes `data`: its changes could not be see
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from shared.bundle.packing import LARGEST
 from shared.manifests import Declared
-from shared.manifests.marks import MARK, mark
+from shared.manifests.marks import CHECKSUM, MARK, checksum, mark
 
 _EXPORTED = frozenset(
     {
@@ -28,26 +29,42 @@ _EXPORTED = frozenset(
 _BUILT_IN = frozenset({"", "apps", "batch", "autoscaling", "policy", "extensions"})
 
 
-def body(declared: Declared, mark_set: str) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """An object as JSON."""
+
+    body: bytes
+    """As it is applied."""
+    compared: bytes
+    """What its digest is of: the same without the checksum, which changes nothing by itself."""
+
+
+def content(declared: Declared, mark_set: str) -> Content:
     """
-    Return the object as it is applied, as JSON.
+    Return what is applied of an object.
 
     Raises:
         ValueError: no API server would take it; the sentence names the field.
     """
     value = declared.placed() if has_known_scope(declared) else declared.object
     metadata = {key: one for key, one in value["metadata"].items() if key not in _EXPORTED}
-    _texts(metadata.get("annotations"), "metadata.annotations")
+    annotations = _texts(metadata.get("annotations"), "metadata.annotations")
     labels = _texts(metadata.get("labels"), "metadata.labels")
     metadata["labels"] = {MARK: mark(mark_set, declared.workload_id), **labels}
     wanted = {key: one for key, one in value.items() if key != "status"}
     wanted["metadata"] = metadata
     if declared.id.group == "" and declared.id.kind == "Secret" and "stringData" in value:
         wanted = _with_data(wanted)
-    encoded = json.dumps(wanted, ensure_ascii=False, separators=(",", ":")).encode()
-    if len(encoded) > LARGEST:
-        raise ValueError(f"the {declared.id.kind} has {len(encoded)} bytes, too many for a cluster")
-    return encoded
+    compared = _encoded(wanted)
+    if len(compared) > LARGEST:
+        size = len(compared)
+        raise ValueError(f"the {declared.id.kind} has {size} bytes, too many for a cluster")
+    metadata["annotations"] = {CHECKSUM: checksum(declared.object), **annotations}
+    return Content(body=_encoded(wanted), compared=compared)
+
+
+def _encoded(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def has_known_scope(declared: Declared) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from shared.bundle.desired import body, has_known_scope
+from shared.bundle.desired import content, has_known_scope
 from shared.bundle.format import digest_of
 from shared.bundle.packing import Item, Piece
 from shared.bundle.sealing import Sealer
@@ -122,7 +122,7 @@ def render(files: Iterable[File]) -> Rendered:
 def _item(declared: Declared, policies: Policies, mark_set: str, sealer: Sealer | None) -> Item:
     if policies.manner_problem:
         raise ValueError(policies.manner_problem)
-    content = body(declared, mark_set)
+    found = content(declared, mark_set)
     sealed = sealer if (declared.id.group, declared.id.kind) == ("", "Secret") else None
     named = declared.id
     if not has_known_scope(declared):
@@ -131,8 +131,8 @@ def _item(declared: Declared, policies: Policies, mark_set: str, sealer: Sealer 
     return Item(
         id=named,
         version=declared.object["apiVersion"].rpartition("/")[2],
-        body=sealed.seal(content) if sealed else content,
-        digest=sealed.digest_of(content) if sealed else digest_of(content),
+        body=sealed.seal(found.body) if sealed else found.body,
+        digest=sealed.digest_of(found.compared) if sealed else digest_of(found.compared),
         file=declared.file,
         line=declared.line,
         sealed=sealed is not None,

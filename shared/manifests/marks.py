@@ -1,16 +1,22 @@
 """
-Flux v1's mark of what it applied, byte for byte: whoever copies an object does not copy its proof.
+Flux v1's marks of what it applied, byte for byte: whoever copies an object does not copy its proof.
 
-It holds the configuration (URL, branch, paths) and the object's own id.
+The mark holds the configuration (URL, branch, paths) and the object's own id; the checksum is of
+what git declares, before anything is added to it.
 """
 
 import base64
-from hashlib import sha256
+from collections.abc import Mapping
+from hashlib import sha1, sha256
+from typing import Any
 
+from shared.manifests.go_yaml import marshal
 from shared.manifests.ids import WorkloadId
 
 MARK = "fluxcd.io/sync-gc-mark"
 """The label; also what our watches select."""
+CHECKSUM = "fluxcd.io/sync-checksum"
+"""The annotation."""
 
 
 def set_name(url: str, branch: str, paths: tuple[str, ...]) -> str:
@@ -21,6 +27,11 @@ def set_name(url: str, branch: str, paths: tuple[str, ...]) -> str:
 def mark(set_name: str, named: WorkloadId) -> str:
     """Return the mark of an object of that set."""
     return f"sha256.{_hashed(set_name, str(named))}"
+
+
+def checksum(declared: Mapping[str, Any]) -> str:
+    """Return the checksum of an object as it was read."""
+    return sha1(marshal(declared).encode(), usedforsecurity=False).hexdigest()
 
 
 def _hashed(*parts: str) -> str:

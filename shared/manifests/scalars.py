@@ -26,9 +26,30 @@ _INT = re.compile(
     r"([+-]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))", re.ASCII
 )
 _FLOAT = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][+-]?[0-9]+)?")
+_LOOSE = re.compile(r"_(?![0-9])|(?<![0-9])_", re.ASCII)
+"""An underscore that is not between digits."""
 _TAG = "tag:yaml.org,2002:"
 _INT64 = 2**63
 _LONGEST_INT = 100  # in characters; Python refuses to read very long ones
+
+
+class Whole(int):
+    """A whole number that is written as a float: JSON does not tell them apart, go-yaml does."""
+
+    written: float
+
+
+class Unsigned(float):
+    """A whole number that only unsigned 64 bits hold: a float in JSON, and written in full."""
+
+    written: int
+
+
+class Key(str):
+    """A mapping's key that is written as a number or a bool."""
+
+    __slots__ = ("written",)
+    written: int | float | bool
 
 
 class ScalarError(ValueError):
@@ -62,8 +83,10 @@ def resolve_tagged(tag: str, text: str) -> Scalar:
         return text
     value = resolve(text)
     # By exact type, since to Python True is an int.
-    kinds = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
-    if type(value) not in kinds[name]:
+    kinds = {"int": (int, Unsigned), "bool": (bool,), "null": (type(None),)}
+    if name == "float" and type(value) in {int, float, Whole, Unsigned}:
+        return _finite(float(value))  # type: ignore[arg-type] # a number, by its type
+    if type(value) not in kinds.get(name, ()):
         raise ScalarError(f"{text!r} is tagged !!{name}, but is none")
     return value
 
@@ -78,9 +101,9 @@ def key_text(value: Scalar) -> str:
         return value
     if value is None:
         raise ScalarError("a key is empty (null)")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    key = Key(("false", "true")[value] if isinstance(value, bool) else value)
+    key.written = value.written if isinstance(value, Whole | Unsigned) else value
+    return key
 
 
 def _binary(text: str) -> str:
@@ -97,8 +120,8 @@ def _number(text: str) -> Scalar:
         if -_INT64 <= whole < _INT64:
             return whole
         if whole < 2 * _INT64 and not digits.startswith(("-", "+")):
-            return float(whole)
-    if text.startswith("._") or not _FLOAT.fullmatch(digits):
+            return _unsigned(whole)
+    if (text[0] == "." and _LOOSE.search(text)) or not _FLOAT.fullmatch(digits):
         return text
     value = float(digits)
     # What is too large for a float is a string: 1e400, and often a commit's hash.
@@ -113,10 +136,20 @@ def _integer(found: re.Match[str]) -> int:
     raise AssertionError(found)
 
 
+def _unsigned(whole: int) -> Unsigned:
+    value = Unsigned(whole)
+    value.written = whole
+    return value
+
+
 def _finite(value: Scalar) -> Scalar:
     """Say a float as JSON says it: whole ones are whole numbers, endless ones don't exist."""
     if not isinstance(value, float):
         return value
     if not math.isfinite(value):
         raise ScalarError(f"{value} is no number that JSON knows; quote it if it is a string")
-    return int(value) if value.is_integer() and -_INT64 <= value < _INT64 else value
+    if not value.is_integer() or not -_INT64 <= value < _INT64:
+        return value
+    whole = Whole(value)
+    whole.written = value
+    return whole

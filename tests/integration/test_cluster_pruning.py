@@ -9,7 +9,7 @@ from sandbox.cluster import Cluster
 from services.cluster_applier.domain.inventory import Applied, decoded
 from shared.contract import Draft, SyncCompleted, SyncFailed, SyncRequested
 from shared.manifests import ObjectId
-from shared.manifests.marks import MARK, mark
+from shared.manifests.marks import CHECKSUM, MARK, mark
 from tests.integration.applier_stage import ON_BOTH, Stage, config_map, parted, staged
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
@@ -226,17 +226,41 @@ async def test_an_inventory_that_names_what_others_made_deletes_none_of_it(stage
         assert await there(stage) == "abcz"
 
 
+BY_GO = {
+    "a": "737d79e13f4732951b3955509d8b7c57f48dd907",
+    "b": "179c85b54ccf3e9e5ceb164b12f02e98837be774",
+    "c": "51e8cdf98fd0b8f6f9c182f289e9eaddf66a45d8",
+    "d": "32a6ace75201af9221b1c62df5cb45d76dc3fef3",
+}
+CHANGED = {
+    "a": "74b130d5320219d679f6ab0bac267dd610deabf7",
+    "b": "d0a378e7a2a6f8eebe283f9cdbad850e69029cb9",
+    "c": "c449aade4f9a1d5d010fb6de8920b041cc3a3c2c",
+}
+"""Checksums of `maps` with the values 1 and 2, as Go 1.26 and go-yaml v2.4.0 make them."""
+
+
+async def checksums(stage: Stage) -> dict[str, str]:
+    found = await stage.kube.list("ConfigMap", stage.namespace)
+    metadata = {one["metadata"]["name"]: one["metadata"] for one in found}
+    return {name: metadata[name]["annotations"][CHECKSUM] for name in "abcd"}
+
+
 async def test_a_cluster_that_fluxd_ran_loses_nothing_until_a_person_says_so(
     stage: Stage,
 ) -> None:
-    """What fluxd's kubectl applied carries its mark and checksum; git has only half of it left."""
+    """
+    What fluxd's kubectl applied carries its mark and checksum; git has only half of it left.
+
+    The checksums are go-yaml's: they are the same afterwards, so fluxd would find its own again.
+    """
     path = f"api/v1/namespaces/{stage.namespace}/configmaps"
     for name in "abcd":
         named = ObjectId.parse(f"ConfigMap {stage.namespace}/{name}")
         metadata = {
             "name": name,
             "labels": {MARK: mark(stage.mark_set("apps"), named.workload)},
-            "annotations": {"fluxcd.io/sync-checksum": "0" * 40},
+            "annotations": {CHECKSUM: BY_GO[name]},
         }
         value = {"metadata": metadata, "data": {"k": "1"}}
         manager = "kubectl-client-side-apply"
@@ -248,8 +272,10 @@ async def test_a_cluster_that_fluxd_ran_loses_nothing_until_a_person_says_so(
         assert done.counts["configured"] == 3
         assert "deleted" not in done.counts
         assert any("its mark alone says that it is ours" in it.message for it in done.objects)
+        assert await checksums(stage) == BY_GO
         await stage.declare(maps("abc", k="2"))
         assert "deleted" not in (await stage.completed()).counts
+        assert await checksums(stage) == {**BY_GO, **CHANGED}
         assert await there(stage) == "abcd"
         await allow(stage, stage.revisions[-1])
         assert (await told(stage)).counts["deleted"] == 1

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from shared.manifests import ObjectId
+from shared.manifests.marks import CHECKSUM
 
 Object = Mapping[str, Any]
 
@@ -16,6 +17,8 @@ _OF_THE_SERVER = frozenset(
 )
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """Holds the whole object once more, a Secret's values too."""
+_NOT_SHOWN = (_LAST_APPLIED, CHECKSUM)
+"""The checksum is of the whole object, too."""
 _VALUES = ("data", "stringData")
 _NAMES = ("apiVersion", "kind")
 _NOTHING: Mapping[str, Any] = {}
@@ -46,8 +49,8 @@ def _lines(value: Object | None) -> list[str]:
     if value is None:
         return []
     metadata = {k: one for k, one in value["metadata"].items() if k not in _OF_THE_SERVER}
-    annotations = dict(metadata.pop("annotations", None) or {})
-    annotations.pop(_LAST_APPLIED, None)
+    annotations = metadata.pop("annotations", None) or {}
+    annotations = {key: one for key, one in annotations.items() if key not in _NOT_SHOWN}
     if annotations:
         metadata["annotations"] = annotations
     kept = {key: one for key, one in value.items() if key not in {"status", "metadata"}}

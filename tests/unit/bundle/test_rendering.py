@@ -4,13 +4,18 @@ import base64
 import json
 from dataclasses import replace
 
-from shared.bundle.format import Bundle, Header
+import pytest
+
+from shared.bundle.format import Bundle, Header, digest_of
 from shared.bundle.packing import joined, pack
 from shared.bundle.render import File, Rendered, read, render
 from shared.bundle.sealing import Opener, Sealer, generate
 from shared.contract import EncryptedFile
+from shared.manifests.marks import CHECKSUM
 
 HEADER = Header(sync="apps", target="default", repository="r", url="u", revision="1")
+BY_GO = "0839f5b75c0da44f9fad830258b2835310a822b8"
+"""Of `CONFIG`, as Go 1.26 and go-yaml v2.4.0 make it."""
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: v}\n"
 
 
@@ -31,6 +36,36 @@ def test_an_object_gets_its_namespace_and_our_mark() -> None:
     metadata = body(CONFIG)["metadata"]
     assert metadata["namespace"] == "shop"
     assert metadata["labels"]["fluxcd.io/sync-gc-mark"].startswith("sha256.")
+
+
+def test_an_object_carries_the_checksum_of_what_git_declares() -> None:
+    annotated = CONFIG.replace("{name: a}", "{name: a, annotations: {b: c}}")
+    assert body(CONFIG)["metadata"]["annotations"] == {CHECKSUM: BY_GO}
+    assert body(annotated)["metadata"]["annotations"].keys() == {CHECKSUM, "b"}
+    own = annotated.replace("b: c", f"{CHECKSUM}: mine")
+    assert body(own)["metadata"]["annotations"] == {CHECKSUM: "mine"}
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_a_checksum_alone_makes_no_object_differ(kind: str) -> None:
+    """What was applied before there were checksums is not applied again for them."""
+    private, public = generate()
+    sealer = Sealer(public_key=public, fingerprint_key=b"k")
+    plain = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a, namespace: shop}}\n"
+    exported = plain.replace("shop", "shop, uid: x")
+    (one,), (other,) = (
+        read("a", text.encode(), default_namespace="", mark_set="", sealer=sealer).items
+        for text in (plain, exported)
+    )
+    opener = Opener(private) if kind == "Secret" else None
+    bodies = [opener.open(item.body) if opener else item.body for item in (one, other)]
+    values = [json.loads(body) for body in bodies]
+    sums = {value["metadata"].pop("annotations")[CHECKSUM] for value in values}
+    encoded = json.dumps(values[0], separators=(",", ":")).encode()
+
+    assert (len(sums), values[0]) == (2, values[1])
+    assert one.digest == other.digest
+    assert one.digest == (sealer.digest_of(encoded) if opener else digest_of(encoded))
 
 
 def test_secrets_are_sealed_and_nothing_else_is() -> None:
@@ -63,7 +98,7 @@ def test_what_an_export_carries_is_left_out() -> None:
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  uid: x\n  resourceVersion: '1'\n"
         "  creationTimestamp: null\n  managedFields: []\nstatus: {}\ndata: {k: v}\n"
     )
-    assert body(exported)["metadata"].keys() == {"name", "namespace", "labels"}
+    assert body(exported)["metadata"].keys() == {"name", "namespace", "labels", "annotations"}
     assert "status" not in body(exported)
 
 
