@@ -191,7 +191,8 @@ class Sync:
             self._deploying.forgive()
         with self.drifting.quiet():
             if asked.tick or is_first:
-                fresh = 0.0 if asked.person else AT_ONCE if is_first else FRESH
+                once = min(FRESH, self._settings.interval / 2)
+                fresh = 0.0 if asked.person else AT_ONCE if is_first else once
                 await self._target.watches.compare(at_most=fresh)
             # Who watches told it; that is seen with our own eyes before anything is done.
             await self._target.watches.look_at(asked.drifted - self.drifting.drifts.pending.keys())

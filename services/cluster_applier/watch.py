@@ -45,7 +45,8 @@ MANY = 8
 SHARED = 5.0
 """Several who look within so many seconds share a look at the autoscalers."""
 FRESH = 120.0
-"""A tick does not look at a kind again that was looked at so many seconds ago."""
+"""A tick does not look at a kind again that was looked at so many seconds ago, or less than half
+of its interval."""
 
 OnDrift = Callable[[str, str, Drift], None]
 """Told sync, object id and drift."""
