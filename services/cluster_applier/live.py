@@ -1,19 +1,17 @@
-"""Tells how workloads do, when it changes; many changes of a moment are one."""
+"""Tells how workloads and custom resources do when it changes; many changes of a moment are one."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from services.cluster_applier.domain.health import health
+from services.cluster_applier.domain.health import health, is_custom, tells_health
 from services.cluster_applier.domain.ledger import Ledger
-from services.cluster_applier.domain.status import images, rollout, state
+from services.cluster_applier.domain.status import KINDS, images, rollout, state
 from shared.bus.port import Bus
 from shared.contract import Draft, WorkloadChanged
 from shared.manifests import ObjectId
 from shared.runtime.tasks import cancelled
 
-_VERSIONS = {"apps": "apps/v1", "batch": "batch/v1"}
-"""Items of a list do not say theirs."""
 MOMENT = 0.05
 """Seconds in which changes of one workload become one message."""
 AGAIN = 3600.0
@@ -37,27 +35,27 @@ class Live:
 
     def see(self, named: ObjectId, value: Mapping[str, Any] | None) -> None:
         """Take in a workload as a watch shows it."""
-        if not self._held():
+        is_silent = is_custom(named.group) and (value is None or not tells_health(value))
+        if not self._held() or (is_silent and str(named) not in self._now):
             return
-        name = str(named.workload)
-        if value is None:
-            now = WorkloadChanged(sync="", target=self._target, id=name, status="gone")
-        else:
-            seen = rollout(value)
-            doing = health({"apiVersion": _VERSIONS.get(named.group), **value})
-            now = WorkloadChanged(
-                sync="",
-                target=self._target,
-                id=name,
-                containers=images(value),
-                status=state(value, seen),
-                rollout=seen,
-                health=doing.state,
-                message=doing.message,
-                labels=value["metadata"].get("labels") or {},
-            )
-        self._now[str(named)] = now
+        self._now[str(named)] = self._as_told(str(named.workload), value)
         self._look(str(named))
+
+    def _as_told(self, name: str, value: Mapping[str, Any] | None) -> WorkloadChanged:
+        if value is None:
+            return WorkloadChanged(sync="", target=self._target, id=name, status="gone")
+        seen, doing = rollout(value), health(value)
+        return WorkloadChanged(
+            sync="",
+            target=self._target,
+            id=name,
+            containers=images(value),
+            status=state(value, seen, doing),
+            rollout=seen,
+            health=doing.state,
+            message=doing.message,
+            labels=value["metadata"].get("labels") or {},
+        )
 
     def owned(self, names: Iterable[str]) -> None:
         """Tell those of *names* again of which it was not known whose they are."""
@@ -101,7 +99,7 @@ class Live:
         looked, self._new = self._new, set()
         if not self._held():
             return
-        now = {name: self._owned(name) for name in looked if name in self._now}
+        now = {name: self._owned(name) for name in looked if self._is_told(name)}
         news = {name: one for name, one in now.items() if self._told.get(name) != one}
         try:
             await self._bus.publish(*(Draft(message=one) for one in news.values()))
@@ -112,6 +110,14 @@ class Live:
         for name, one in news.items():
             if one.status == "gone" and self._now[name].status == "gone":
                 del self._now[name], self._told[name]
+
+    def _is_told(self, name: str) -> bool:
+        """Tell whether somebody is to know: of what is no workload of Flux v1 only what is ours."""
+        if name not in self._now:
+            return False
+        named = ObjectId.parse(name)
+        ours = self._ledger.owner(name) is not None or name in self._told
+        return ours or (named.group, named.kind) in KINDS
 
     def _owned(self, name: str) -> WorkloadChanged:
         owner = self._ledger.owner(name) or ""

@@ -6,7 +6,7 @@ from typing import Any
 from services.cluster_applier.answers import Answer
 from services.cluster_applier.discovery import Resource
 from services.cluster_applier.domain.scaling import KINDS as SCALERS
-from services.cluster_applier.domain.status import KINDS
+from services.cluster_applier.domain.status import KINDS, is_told
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from shared.manifests.marks import MARK
 from shared.runtime.errors import FluxError, TemporaryError
@@ -59,15 +59,12 @@ def refusal(kube: Kube, verb: str, resource: Resource, answer: Answer) -> FluxEr
 
 def selection(resource: Resource) -> Mapping[str, str]:
     """Return which objects of a kind are read."""
-    return {} if _is_whole(resource) else {"labelSelector": MARK}
+    everybodys = resource.key in KINDS or resource.key in SCALERS
+    return {} if everybodys else {"labelSelector": MARK}
 
 
 def accepted(resource: Resource, *, listing: bool) -> str:
     """Return in which form they are read."""
-    if _is_whole(resource):
+    if is_told(resource.key) or resource.key in SCALERS:
         return "application/json"
     return METADATA_LIST if listing else METADATA
-
-
-def _is_whole(resource: Resource) -> bool:
-    return resource.kind in KINDS or resource.key in SCALERS

@@ -28,7 +28,6 @@ from shared.bundle.sealing import Opener
 from shared.bus.port import Bus, Worker
 from shared.config.target import Target as Settings
 
-_GROUPS = {"CronJob": "batch"}
 _SCALERS = Resource(
     group="autoscaling",
     version="v2",
@@ -129,7 +128,7 @@ async def target(
     async with kube(settings) as api:
         live = Live(settings.name, ledger, bus, held=lambda: lease.held)
         watches = Watches(api, ledger, bus, drift=differs, workload=live.see)
-        watches.ensure({_workload(kind) for kind in KINDS} | {_SCALERS})
+        watches.ensure({_workload(*kind) for kind in KINDS} | {_SCALERS})
         name = f"flux-cluster-applier-{settings.name}"
         lease = Lease(
             api.beside(), watches.reach, namespace=settings.namespace, name=name, identity=identity
@@ -162,9 +161,9 @@ async def _all(workers: Sequence[Work], stop: asyncio.Event) -> None:
             group.create_task(worker(stop))
 
 
-def _workload(kind: str) -> Resource:
+def _workload(group: str, kind: str) -> Resource:
     return Resource(
-        group=_GROUPS.get(kind, "apps"),
+        group=group,
         version="v1",
         kind=kind,
         plural=f"{kind.lower()}s",

@@ -1,8 +1,8 @@
 """
 Watches everything of the kinds that we applied, and tells what differs the moment it does.
 
-Of most kinds only the metadata travels, and only of objects that carry our mark. Workloads are
-watched whole and all: their status is told, too.
+Of most kinds only the metadata travels, and only of objects that carry our mark. Workloads and
+custom resources are watched whole: it is told how they do, too. Read `reading` for what is read.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from services.cluster_applier.discovery import Resource
 from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.ledger import Ledger, Seen
 from services.cluster_applier.domain.scaling import KINDS as SCALERS
-from services.cluster_applier.domain.status import KINDS
+from services.cluster_applier.domain.status import is_told
 from services.cluster_applier.kube import METADATA, Kube
 from services.cluster_applier.reach import Reach
 from services.cluster_applier.reading import (
@@ -246,8 +246,10 @@ class Watches:
         self._judge(Seen.of(named, metadata, now, gone=gone))
         if resource.key in SCALERS:
             self._scaled(named, None if gone else item)
-        if resource.kind in KINDS:
-            self._workload(named, None if gone else {"kind": resource.kind, **item})
+        if is_told(resource.key):
+            # Items of a list do not say what they are.
+            what = {"apiVersion": f"{resource.group}/{resource.version}", "kind": resource.kind}
+            self._workload(named, None if gone else {**what, **item})
         return named
 
     def _scaled(self, named: ObjectId, value: Mapping[str, Any] | None) -> None:

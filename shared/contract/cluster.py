@@ -110,7 +110,7 @@ class Rollout(Value):
 
 
 class WorkloadChanged(Event):
-    """The live status of a workload."""
+    """The live status of a workload, or of a custom resource that tells how it does."""
 
     type: ClassVar[str] = "workload.changed.v1"
 

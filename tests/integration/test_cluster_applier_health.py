@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,48 @@ async def test_a_workload_is_told_with_its_health_and_why_it_has_none(
         await stage.declare(deployment(TOO_MUCH))
         unready = await stage.wait(WorkloadChanged, lambda one: one.message.endswith("updated"))
         assert (unready.health, unready.status) == ("progressing", "updating")
+
+
+async def set_status(stage: Stage, path: str, **status: Any) -> None:
+    patch, kind = {"status": status}, "application/merge-patch+json"
+    assert (await stage.kube.call("PATCH", f"{path}/status", patch, kind))[0] == 200
+
+
+async def test_a_custom_resource_is_told_with_what_its_conditions_say(
+    place: Cluster, tmp_path: Path
+) -> None:
+    group = "gears.example.com"
+    gears = "".join(
+        f"---\napiVersion: {group}/v1alpha1\nkind: Gear\nmetadata: {{name: {name}}}\n{spec}"
+        for name, spec in (("said", "spec: {teeth: 1}\n"), ("silent", ""))
+    )
+    async with staged(place, tmp_path) as stage, stage.applying():
+        path = f"{await stage.define(group, 'Gear')}/said"
+        await stage.declare(gears + JOB)
+        await stage.completed()
+        for condition, health, status, message in (
+            ({"type": "Ready", "status": "False", "message": "oiling"}, *UPDATING, "oiling"),
+            ({"type": "Reconciling", "status": "True", "message": "turning"}, *UPDATING, "turning"),
+            ({"type": "Stalled", "status": "True", "message": "no oil"}, *ERROR, "no oil"),
+            ({"type": "Ready", "status": "True"}, *READY, ""),
+        ):
+            await set_status(stage, path, observedGeneration=1, conditions=[condition])
+            told = await stage.wait(WorkloadChanged, lambda one: one.id.endswith(":gear/said"))
+            assert (told.health, told.status, told.message) == (health, status, message)
+            assert (told.sync, told.rollout.desired) == ("apps", 0)
+        await stage.declare(gears.replace("teeth: 1", "teeth: 2") + JOB)
+        told = await stage.wait(WorkloadChanged, lambda one: one.id.endswith(":gear/said"))
+        assert (told.health, told.message) == ("progressing", "its controller has not seen it yet")
+        job = await stage.wait(WorkloadChanged, lambda one: one.id.endswith(":job/migrate"))
+        assert job.containers == {"migrate": "registry.example.com/migrate:1"}
+        await stage.declare(gears.replace("name: said", "name: other") + JOB)
+        gone = await stage.wait(WorkloadChanged, lambda one: one.id.endswith(":gear/said"))
+        assert gone.status == "gone"
+        names = [one.id for one in stage.told if isinstance(one, WorkloadChanged)]
+        assert not [name for name in names if "gear/silent" in name or "gear/other" in name]
+
+
+UPDATING, ERROR, READY = ("progressing", "updating"), ("failed", "error"), ("ready", "ready")
 
 
 async def test_a_revision_is_told_once_all_of_it_is_ready(place: Cluster, tmp_path: Path) -> None:

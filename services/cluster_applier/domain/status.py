@@ -1,12 +1,28 @@
-"""How a workload does, in Flux v1's words: started, updating, ready or error."""
+"""
+How a workload does, in Flux v1's words: started, updating, ready or error.
+
+Of most kinds all in the cluster are told, as in Flux v1; of others those that we applied.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from services.cluster_applier.domain.health import Health, is_custom
 from shared.contract import Rollout
 from shared.manifests import containers
 
-KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "CronJob"})
+KINDS = frozenset(
+    {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "CronJob")}
+)
+"""Groups and kinds of which all are told."""
+_OURS = frozenset({("apps", "ReplicaSet"), ("batch", "Job"), ("", "Pod")})
+_ROLLED = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+_WORDS = {"ready": "ready", "failed": "error"}
+
+
+def is_told(kind: tuple[str, str]) -> bool:
+    """Tell whether it is told how objects of a group and kind do."""
+    return kind in KINDS or kind in _OURS or is_custom(kind[0])
 
 
 def images(value: Mapping[str, Any]) -> Mapping[str, str]:
@@ -18,8 +34,6 @@ def rollout(value: Mapping[str, Any]) -> Rollout:
     """Return how far the rollout of a workload is."""
     status, spec = value.get("status") or {}, value.get("spec") or {}
     match value.get("kind"):
-        case "CronJob":
-            return Rollout()
         case "DaemonSet":
             desired = int(status.get("desiredNumberScheduled", 0))
             updated = int(status.get("updatedNumberScheduled", 0))
@@ -31,10 +45,10 @@ def rollout(value: Mapping[str, Any]) -> Rollout:
                 outdated=max(desired - updated, 0),
                 messages=_messages(status),
             )
-        case _:
+        case "Deployment" | "StatefulSet" | "ReplicaSet" as kind:
             replicas, updated = (
                 int(status.get("replicas", 0)),
-                int(status.get("updatedReplicas", 0)),
+                int(status.get("replicas" if kind == "ReplicaSet" else "updatedReplicas", 0)),
             )
             return Rollout(
                 desired=int(spec.get("replicas", 1)),
@@ -44,12 +58,14 @@ def rollout(value: Mapping[str, Any]) -> Rollout:
                 outdated=max(replicas - updated, 0),
                 messages=_messages(status),
             )
+        case _:
+            return Rollout()
 
 
-def state(value: Mapping[str, Any], seen: Rollout) -> str:
-    """Return the status of a workload whose rollout is *seen*."""
-    if value.get("kind") == "CronJob":
-        return "ready"
+def state(value: Mapping[str, Any], seen: Rollout, doing: Health) -> str:
+    """Return the status of a workload whose rollout is *seen*, and of others by how they do."""
+    if value.get("kind") not in _ROLLED:
+        return _WORDS.get(doing.state, "updating")
     generation = int((value.get("metadata") or {}).get("generation", 0))
     if int((value.get("status") or {}).get("observedGeneration", 0)) < generation:
         return "started"

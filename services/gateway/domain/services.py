@@ -6,6 +6,8 @@ from typing import Any
 from services.gateway.domain.view import View
 from shared.contract import Rollout, StateDeclared, Workload, WorkloadChanged
 
+_KINDS = frozenset({"deployment", "daemonset", "statefulset", "cronjob", "helmrelease"})
+"""Flux v1's; others are workloads if they have containers."""
 _BOOLEAN = ("automated", "locked", "ignore")
 _ADDON_NAMESPACE = "kube-system:"
 _ADDON_MODE = "addonmanager.kubernetes.io/mode"
@@ -15,16 +17,25 @@ def names(view: View, namespace: str = "", wanted: Collection[str] = ()) -> list
     """
     Return the ids of all workloads that are declared or live, or of *namespace*, or *wanted*.
 
+    A custom resource without containers is none, though it is told how it does.
     Add-ons of the cluster are not shown, as in Flux v1: they are not for us to change.
     """
     chosen = {view.full_name(name) for name in wanted}
     return sorted(
         name
-        for name in {*view.workloads(), *view.live}
+        for name in {*view.workloads(), *_running(view)}
         if (not namespace or name.startswith(f"{namespace}:"))
         and (not wanted or name in chosen)
         and not _is_addon(view, name)
     )
+
+
+def _running(view: View) -> Collection[str]:
+    return [
+        name
+        for name, one in view.live.items()
+        if one.containers or name.partition(":")[2].partition("/")[0] in _KINDS
+    ]
 
 
 def service(view: View, name: str, readonly: Collection[str]) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 from services.cluster_applier.domain.asked import asked
 from services.cluster_applier.domain.drift import Drift, Drifts
 from services.cluster_applier.domain.fence import Verdict, judge
+from services.cluster_applier.domain.health import health
 from services.cluster_applier.domain.inventory import Applied, Inventory, decoded
 from services.cluster_applier.domain.ledger import Ledger, Seen
 from services.cluster_applier.domain.ownership import last_manager, ours
@@ -221,12 +222,14 @@ def deployment(**status: int) -> dict[str, object]:
         (deployment(replicas=2, updatedReplicas=1, availableReplicas=2), "updating"),
         (deployment(observedGeneration=1), "started"),
         ({"kind": "CronJob", "metadata": {}, "spec": {}}, "ready"),
+        ({"apiVersion": "batch/v1", "kind": "Job"}, "updating"),
+        ({"apiVersion": "v1", "kind": "Pod", "status": {"phase": "Failed"}}, "error"),
     ],
 )
 def test_a_workload_is_ready_when_all_replicas_are_new_and_available(
     value: dict[str, object], expected: str
 ) -> None:
-    assert state(value, rollout(value)) == expected
+    assert state(value, rollout(value), health(value)) == expected
 
 
 def test_a_failed_rollout_is_an_error_with_its_message() -> None:
@@ -235,7 +238,7 @@ def test_a_failed_rollout_is_an_error_with_its_message() -> None:
     value["status"] = {**value["status"], "conditions": [condition]}  # type: ignore[dict-item]
 
     assert rollout(value).messages == ("too late",)
-    assert state(value, rollout(value)) == "error"
+    assert state(value, rollout(value), health(value)) == "error"
 
 
 def test_a_group_is_one_look_for_the_last_declaration() -> None:

@@ -1,11 +1,24 @@
 """When an object is ready: each kind by its rule."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.cluster_applier.domain.health import has_health, health
 from shared.manifests import ObjectId
+
+CASES = Path(__file__).parents[2] / "testdata" / "kstatus" / "cases.json"
+STATES = {"Current": "ready", "InProgress": "progressing", "Failed": "failed"}
+STATES |= {"Terminating": "terminating"}
+
+
+@pytest.mark.parametrize(("value", "status"), json.loads(CASES.read_text()))
+def test_an_object_does_as_kstatus_says(value: dict[str, Any], status: str) -> None:
+    found = health(value)
+    assert found.state == STATES[status]
+    assert bool(found.message) == (status != "Current")
 
 
 def shown(kind: str, version: str = "apps/v1", spec: Any = None, **status: Any) -> dict[str, Any]:
@@ -27,7 +40,7 @@ def conditions(**states: str) -> list[dict[str, str]]:
 
 DONE = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3}
 THREE = {"replicas": 3}
-SET = {"currentRevision": "a", "updateRevision": "a", **DONE}
+SET = {"currentRevision": "a", "updateRevision": "a", "currentReplicas": 3, **DONE}
 DAEMONS = {
     "observedGeneration": 2,
     "desiredNumberScheduled": 3,
@@ -36,29 +49,34 @@ DAEMONS = {
     "numberAvailable": 3,
     "numberReady": 3,
 }
+UP = conditions(Available="True")
 EXCEEDED = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "late"}]
 
 
 @pytest.mark.parametrize(
     ("value", "state"),
     [
-        (shown("Deployment", spec=THREE, availableReplicas=3, **DONE), "ready"),
+        (shown("Deployment", spec=THREE, availableReplicas=3, conditions=UP, **DONE), "ready"),
         (shown("Deployment", spec=THREE, availableReplicas=2, **DONE), "progressing"),
         (shown("Deployment", spec=THREE, **{**DONE, "observedGeneration": 1}), "progressing"),
         (shown("Deployment", spec=THREE, **{**DONE, "replicas": 4}), "progressing"),
         (shown("Deployment", spec=THREE, conditions=EXCEEDED, **DONE), "failed"),
         (shown("Deployment", spec=THREE), "progressing"),
-        (shown("Deployment", spec={"replicas": 0}, observedGeneration=2), "ready"),
+        (shown("Deployment", spec={"replicas": 0}, observedGeneration=2, conditions=UP), "ready"),
         (shown("StatefulSet", spec=THREE, **SET), "ready"),
         (shown("StatefulSet", spec=THREE, **{**SET, "updateRevision": "b"}), "progressing"),
         (shown("StatefulSet", spec={"updateStrategy": {"type": "OnDelete"}}), "ready"),
         (shown("DaemonSet", **DAEMONS), "ready"),
         (shown("DaemonSet", **{**DAEMONS, "numberReady": 1}), "progressing"),
         (shown("Job", "batch/v1"), "progressing"),
+        (shown("Job", "batch/v1", startTime="now"), "progressing"),
+        (shown("Job", "batch/v1", conditions=conditions(Suspended="True")), "ready"),
         (shown("Job", "batch/v1", conditions=conditions(Complete="True")), "ready"),
         (shown("Job", "batch/v1", conditions=conditions(Failed="True")), "failed"),
         (shown("Pod", "v1", phase="Running", conditions=conditions(Ready="True")), "ready"),
         (shown("Pod", "v1", phase="Pending"), "progressing"),
+        (shown("Pod", "v1", phase="Pending", conditions=conditions(PodScheduled="False")),
+         "progressing"),
         (shown("Pod", "v1", phase="Failed"), "failed"),
         (shown("PersistentVolumeClaim", "v1", phase="Bound"), "ready"),
         (shown("PersistentVolumeClaim", "v1", phase="Pending"), "progressing"),
@@ -73,7 +91,8 @@ EXCEEDED = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "messa
             "ready",
         ),
         (shown("PodDisruptionBudget", "policy/v1", observedGeneration=2, desiredHealthy=1),
-         "progressing"),
+         "ready"),
+        (shown("PodDisruptionBudget", "policy/v1"), "progressing"),
         (shown("Gear", "x.io/v1"), "ready"),
         (shown("Gear", "x.io/v1", conditions=conditions(Ready="True")), "ready"),
         (shown("Gear", "x.io/v1", conditions=conditions(Ready="Unknown")), "progressing"),

@@ -46,6 +46,13 @@ def live(name: str, **fields: object) -> WorkloadChanged:
     )
 
 
+async def test_a_custom_resource_that_tells_how_it_does_is_no_workload() -> None:
+    async with a_stage() as stage:
+        await stage.say(live("a:gear/z"), live("a:job/z", containers={"c": "web:1"}))
+        _, found = await stage.get("v6/services", namespace="a")
+        assert [item["ID"] for item in found] == ["a:job/z"]
+
+
 async def test_they_are_ordered_by_name() -> None:
     async with a_stage() as stage:
         await stage.say(live("a:deployment/z"), live("z:deployment/a"))
