@@ -12,7 +12,7 @@ from typing import Any
 from shared.manifests.slots import Container, Path, Slot
 
 _TEMPLATE: Path = ("spec", "template", "spec")
-_KNOWN: Mapping[str, Path] = {
+KNOWN: Mapping[str, Path] = {
     "CronJob": ("spec", "jobTemplate", *_TEMPLATE),
     "DaemonSet": _TEMPLATE,
     "Deployment": _TEMPLATE,
@@ -32,7 +32,7 @@ _KNATIVE_NAME = "user-container"
 def pod_slots(value: Mapping[str, Any]) -> tuple[Slot, ...]:
     """Return the containers of an object, then its init containers."""
     kind, version = value.get("kind"), value.get("apiVersion")
-    known = _KNOWN.get(kind) if isinstance(kind, str) else None
+    known = KNOWN.get(kind) if isinstance(kind, str) else None
     default = _KNATIVE_NAME if isinstance(version, str) and version.startswith(_KNATIVE) else None
     for path in [known] if known else _specs(value):
         found = tuple(_slots(_at(value, path), path, default))
