@@ -19,7 +19,7 @@ RUN python -m venv --without-pip /venv \
  && UV_SYSTEM_CERTS=true /tmp/uv/bin/uv pip install --no-cache --python /venv --compile-bytecode \
       --require-hashes --constraints requirements.lock --requirements pyproject.toml \
       --extra git-watcher --extra registry-scanner --extra repo-writer \
-      --extra cluster-applier --extra gateway
+      --extra cluster-applier --extra gateway --extra renderer
 WORKDIR /app
 COPY LICENSE ./
 COPY shared shared

@@ -28,14 +28,17 @@ def main() -> int:
         config = load(path)
         for name in SERVICES:
             config.broker.url_of(name).read()
+        if config.renderer:
+            config.renderer.token.read()
     except (ConfigError, PermanentError) as error:
         print(f"nothing was started:\n{error}", file=sys.stderr)  # noqa: T201 - a terminal's
         return 2
+    names = ("renderer", *SERVICES) if config.renderer else SERVICES
     commands = {
         name: (sys.executable, "-m", f"services.{name.replace('-', '_')}", "--config", str(path))
-        for name in SERVICES
+        for name in names
     }
-    terminal = Terminal(sys.stdout.buffer, SERVICES)
+    terminal = Terminal(sys.stdout.buffer, names)
     environment = terminal.environment() if config.log.format == "auto" else {}
     return asyncio.run(
         run_all(commands, terminal, grace=config.shutdown_grace, environment=environment)

@@ -17,6 +17,7 @@ PORTS = {
     "repo_writer": 8083,
     "cluster_applier": 8084,
     "gateway": 8085,
+    "renderer": 8086,
 }
 """Where each service serves its health pages, if nothing else is said."""
 
@@ -29,6 +30,7 @@ def contradictions(values: Any) -> Iterator[tuple[Keys, str]]:
     yield from _twice("registries", _items(whole, "registries"), "host")
     yield from _unknown_targets(whole)
     yield from _dependencies(_items(whole, "syncs"))
+    yield from _no_renderer(whole)
     yield from _shared_ports(_mapping(whole.get("health")))
 
 
@@ -89,6 +91,15 @@ def _leads_to(start: str, wanted: str, needs: Mapping[str, list[str]]) -> bool:
             seen.add(name)
             todo += needs.get(name, ())
     return False
+
+
+def _no_renderer(whole: Mapping[Any, Any]) -> Iterator[tuple[Keys, str]]:
+    if whole.get("renderer") is not None:
+        return
+    for index, sync in enumerate(_items(whole, "syncs")):
+        if _mapping(sync.get("git")).get("manifest_generation") is True:
+            where = ("syncs", index, "git", "manifest_generation")
+            yield where, "needs a renderer: write `renderer: {}` and start services.renderer"
 
 
 def _shared_ports(health: Mapping[Any, Any]) -> Iterator[tuple[Keys, str]]:

@@ -75,6 +75,9 @@ class Git(Model):
     """Empty: the remote's HEAD."""
     paths: tuple[RepoPath, ...] = ()
     """Folders, relative to the root; none means all."""
+    manifest_generation: bool = False
+    """Run the programs that a `.flux.yaml` in one of *paths*, or above it, names; needs *renderer*.
+    Who writes to the repository then decides what runs there. Flux v1: --manifest-generation."""
     poll_interval: Period = 300.0
     """How often to look without being told. Flux v1: --git-poll-interval."""
     timeout: Period = 20.0

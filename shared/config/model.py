@@ -17,6 +17,7 @@ from shared.config.durations import Period
 from shared.config.gateway import Gateway
 from shared.config.git import Git
 from shared.config.images import Automation, Registry
+from shared.config.renderer import Renderer
 from shared.config.strict import Model
 from shared.config.target import Target
 from shared.config.values import Name, Port, ServiceAccount
@@ -65,6 +66,7 @@ class Health(Model):
     repo_writer: Port = PORTS["repo_writer"]
     cluster_applier: Port = PORTS["cluster_applier"]
     gateway: Port = PORTS["gateway"]
+    renderer: Port = PORTS["renderer"]
 
 
 class Log(Model):
@@ -87,6 +89,8 @@ class Config(Model):
     registries: tuple[Registry, ...] = ()
     automation: Automation = Automation()
     gateway: Gateway = Gateway()
+    renderer: Renderer | None = None
+    """Needed by syncs with `git.manifest_generation`; `{}` takes all defaults."""
     health: Health = Health()
     log: Log = Log()
     state_dir: Path = Path("/var/lib/flux")

@@ -91,6 +91,22 @@ gateway: {listen: "[::]:1"}
         ("a: 1\n---\nb: 2", "2: no valid YAML: but found another document"),
         (MINIMAL + "targets: [{name: a}, {name: a}]", "4: targets.1.name: 'a' is given twice"),
         (MINIMAL + "targets: [{name: prod}]", "2: syncs.0.target: 'default' is not among"),
+        (
+            MINIMAL + "renderer: {listen: '127.0.0.1:70000'}",
+            "4: renderer.listen: '127.0.0.1:70000' must be host:port, as in 127.0.0.1:3031",
+        ),
+        (
+            MINIMAL + "renderer: {url: renderer}",
+            "4: renderer.url: 'renderer' must be an address, as in http://renderer:3031",
+        ),
+        (
+            MINIMAL + "renderer: {environment: [A-B]}",
+            "4: renderer.environment.0: 'A-B' is no name of a variable: letters, digits and _",
+        ),
+        (
+            "syncs: [{name: a, git: {url: x, manifest_generation: true}}]",
+            "1: syncs.0.git.manifest_generation: needs a renderer: write `renderer: {}`",
+        ),
         (MINIMAL + "registries: [{host: h}, {host: h}]", "4: registries.1.host: 'h' is given"),
         (MINIMAL + "gateway: {listen: ':http'}", "4: gateway: listen ':http' must be host:port"),
         (MINIMAL + "shutdown_grace: 0s", "4: shutdown_grace: must be greater than 0"),

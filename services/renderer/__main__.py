@@ -1,0 +1,5 @@
+"""`python -m services.renderer --config flux.yaml`."""
+
+from services.renderer.main import main
+
+main()
