@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import structlog
 from prometheus_client import Counter, Histogram
 
+from services.git_watcher.declaration import Declaration
 from services.git_watcher.domain.marker import Marker
+from services.git_watcher.generating import Generating, Made
 from services.git_watcher.ports import Mirror
 from services.git_watcher.settings import SyncSettings
 from shared.bundle import render
@@ -20,7 +22,7 @@ from shared.contract import Commit, Problem, RevisionObserved, StateDeclared
 from shared.manifests.files import manifests
 from shared.manifests.marks import set_name
 from shared.runtime import faults
-from shared.runtime.errors import PermanentError
+from shared.runtime.errors import FluxError, PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
 
@@ -37,25 +39,20 @@ Key = tuple[str, str]
 """Path and blob."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Declaration:
-    """What a sync declares at a revision, ready to be said."""
-
-    state: StateDeclared
-    bundle: Bundle
-    config: str
-    """The digest of the settings that it was rendered with."""
-    said: float = float("-inf")
-    """When it was said last; of the monotonic clock."""
-
-
 class Branch:
     """A branch of a repository with its syncs."""
 
-    def __init__(self, repository: str, mirror: Mirror, syncs: Sequence[SyncSettings]) -> None:
+    def __init__(
+        self,
+        repository: str,
+        mirror: Mirror,
+        syncs: Sequence[SyncSettings],
+        generating: Generating,
+    ) -> None:
         self.repository = repository
         self.mirror = mirror
         self.syncs = tuple(syncs)
+        self._generating = generating
         self._files: dict[tuple[str, str], dict[Key, File]] = {}
         self._declared: dict[str, Declaration] = {}
 
@@ -67,17 +64,31 @@ class Branch:
     async def declare(self, sync: SyncSettings, revision: str) -> Declaration:
         """Return what *sync* declares at *revision*; nothing is read twice."""
         known = self._declared.get(sync.name)
-        if known and known.state.revision == revision and known.config == sync.digest:
+        if (
+            known
+            and known.state.revision == revision
+            and known.config == sync.digest
+            and not known.may_succeed(sync.interval)
+        ):
             return known
         before = known.bundle if known else None
         with RENDER.time():
-            rendered = await self._render(sync, revision)
+            rendered, failure = await self._render(sync, revision)
             bundle = await self._bundle(sync, revision, rendered, before)
-        state = self._state(sync, rendered, bundle, _commits(before, bundle))
-        declaration = Declaration(state=state, bundle=bundle, config=sync.digest)
+        declaration = Declaration(
+            state=self._state(sync, rendered, bundle, _commits(before, bundle)),
+            bundle=bundle,
+            config=sync.digest,
+            failure=failure,
+        )
         self._declared[sync.name] = declaration
         _tell(declaration.state, known.state.problems if known else ())
         return declaration
+
+    def outage(self) -> TemporaryError | None:
+        """Return what a declaration waits for that will be complete once it is back."""
+        failures = (one.failure for one in self._declared.values())
+        return next((one for one in failures if isinstance(one, TemporaryError)), None)
 
     async def published(self, sync: SyncSettings) -> str:
         """Return the digest of the bundle that was published last, as far as we know."""
@@ -112,18 +123,24 @@ class Branch:
         """Remember that a head was told."""
         await self.mirror.note("observed", revision)
 
-    async def _render(self, sync: SyncSettings, revision: str) -> Rendered:
+    async def _render(self, sync: SyncSettings, revision: str) -> tuple[Rendered, FluxError | None]:
         missing: list[Problem] = []
         found: list[Key] = []
+        generated: list[Made] = []
+        mark_set = self._mark_set(sync)
         for path in sync.paths or ("",):
             try:
-                found += await self.mirror.files(revision, [path] if path else [])
+                if made := await self._generating.made(sync, revision, path, mark_set):
+                    generated.append(made)
+                else:
+                    found += await self.mirror.files(revision, [path] if path else [])
             except PermanentError as error:
                 missing.append(Problem(file=path, message=str(error)))
         keys = await asyncio.to_thread(manifests, found)
-        files = await self._read(sync, keys)
+        files = [*await self._read(sync, keys), *(one.file for one in generated)]
         rendered = await asyncio.to_thread(render.render, files)
-        return replace(rendered, problems=(*missing, *rendered.problems))
+        failure = next((one.failure for one in generated if one.failure), None)
+        return replace(rendered, problems=(*missing, *rendered.problems)), failure
 
     async def _read(self, sync: SyncSettings, keys: Sequence[Key]) -> list[File]:
         scope = (sync.digest, self.mirror.branch)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from services.git_watcher.branch import Branch, Declaration
+from services.git_watcher.branch import Branch
+from services.git_watcher.declaration import Declaration
 from services.git_watcher.settings import SyncSettings
 from shared.bundle import store
 from shared.bus.port import Bus, Outcome
@@ -46,8 +47,12 @@ async def on_group(
         name=f"declare {repository}",
     )
     await _observe(branch, head, cause, bus)
-    told = HeadTold(revision=head, branch=branch.mirror.branch)
-    return Outcome(events=tuple(_answers(messages, told)))
+    answers = tuple(_answers(messages, HeadTold(revision=head, branch=branch.mirror.branch)))
+    if outage := branch.outage():
+        # All else is said. What waits for the renderer is tried again until it is back.
+        await bus.publish(*answers)
+        raise outage
+    return Outcome(events=answers)
 
 
 async def _declare(

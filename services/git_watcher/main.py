@@ -8,6 +8,7 @@ import structlog
 
 from services.git_watcher import handlers
 from services.git_watcher.branch import Branch
+from services.git_watcher.generating import Generating
 from services.git_watcher.settings import Settings
 from shared.bundle.sealing import REMEDY
 from shared.bus.port import Bus, Worker
@@ -16,6 +17,8 @@ from shared.contract import Draft, PollRequested
 from shared.git import transport
 from shared.git.identity import directory_name
 from shared.git.mirror import HOSTS, Mirror
+from shared.rendering.client import HttpRenderer
+from shared.rendering.generators import Generators
 from shared.runtime import service
 from shared.runtime.health import Health
 from shared.runtime.ticker import ticker
@@ -30,13 +33,12 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
     for target in settings.unsealed:
         logger.warning("Secrets travel as they lie in git", target=target, remedy=REMEDY)
     transport.configure(settings.state_dir / "home", (sync.git for sync in config.syncs))
-    branches = {
-        name: Branch(
-            name, await Mirror.open(settings.state_dir / directory_name(name), one.git), one.syncs
-        )
-        for name, one in settings.repositories.items()
-    }
-
+    renderer = HttpRenderer(settings.renderer)
+    branches = {}
+    for name, one in settings.repositories.items():
+        mirror = await Mirror.open(settings.state_dir / directory_name(name), one.git)
+        generating = Generating(Generators(mirror, renderer))
+        branches[name] = Branch(name, mirror, one.syncs, generating)
     due = [
         (Draft(message=PollRequested(repository=name)), one.poll_interval)
         for name, one in settings.repositories.items()

@@ -9,6 +9,7 @@ from typing import Self
 from shared.bundle.sealing import Sealer
 from shared.config.git import Git, GitAuth
 from shared.config.model import Config, Sync
+from shared.config.renderer import Renderer
 from shared.git.identity import marked, repository_id, without_credentials
 
 
@@ -27,6 +28,7 @@ class SyncSettings:
     marked_url: str
     """As Flux v1's marks have it."""
     generation: int
+    manifest_generation: bool = False
     public_key: str = ""
     """Secrets are sealed to it; empty for none."""
     auth: GitAuth = field(default_factory=GitAuth)
@@ -37,6 +39,7 @@ class SyncSettings:
         parts = (
             *(self.target, self.paths, self.default_namespace),
             *(self.url, self.marked_url, self.generation, self.public_key),
+            self.manifest_generation,
         )
         return sha256(repr(parts).encode()).hexdigest()[:16]
 
@@ -66,6 +69,7 @@ class Settings:
 
     repositories: Mapping[str, RepositorySettings]
     state_dir: Path
+    renderer: Renderer
     unsealed: frozenset[str]
     """Targets that have no key to seal with: whoever reads the broker reads their Secrets."""
 
@@ -90,6 +94,7 @@ class Settings:
         return cls(
             repositories=repositories,
             state_dir=config.state_dir / "git-watcher",
+            renderer=config.renderer or Renderer(),
             unsealed=frozenset(sync.target for sync in config.syncs) - keys.keys(),
         )
 
@@ -104,6 +109,7 @@ def _sync(sync: Sync, generation: int, public_key: str) -> SyncSettings:
         url=without_credentials(sync.git.url),
         marked_url=marked(sync.git.url),
         generation=generation,
+        manifest_generation=sync.git.manifest_generation,
         public_key=public_key,
         auth=sync.git.auth,
     )

@@ -49,6 +49,11 @@ def read(
     loaded = load(data, file=path, default_namespace=default_namespace)
     if loaded.encrypted:
         return _encrypted(path, data, loaded, sealer)
+    return encoded(loaded, mark_set=mark_set, sealer=sealer)
+
+
+def encoded(loaded: Loaded, *, mark_set: str, sealer: Sealer | None = None) -> File:
+    """Return what was read with its objects encoded."""
     problems = [
         Problem(file=one.file, line=one.line, message=one.message) for one in loaded.problems
     ]
@@ -63,7 +68,7 @@ def read(
             try:
                 items.append(_item(declared, policies, mark_set, sealer))
             except ValueError as error:
-                problems.append(Problem(file=path, line=declared.line, message=str(error)))
+                problems.append(Problem(file=declared.file, line=declared.line, message=str(error)))
                 continue
         workloads += _workload(declared, policies)
     return File(

@@ -131,7 +131,7 @@ def commit(
     *makers* are its author and its committer.
     """
     tree: pygit2.Oid | None = _tree(repository, parent).id if parent else None
-    tree = _put(repository, tree, changed) if changed else tree
+    tree = put(repository, tree, changed) if changed else tree
     tree = tree or repository.TreeBuilder().write()
     parents: list[pygit2.Oid | str] = [parent] if parent else []
     return _made(repository, makers, message, tree, parents, sign=sign)
@@ -229,7 +229,7 @@ def _followed(entry: pygit2.Object, path: str, root: pygit2.Tree) -> Iterator[tu
         yield path, str(entry.id)
 
 
-def _put(
+def put(
     repository: pygit2.Repository, tree: pygit2.Oid | None, changed: Mapping[str, bytes | None]
 ) -> pygit2.Oid | None:
     """Return *tree* with files changed: each tree on the way to them is written once."""
@@ -247,7 +247,7 @@ def _put(
     for name, some in below.items():
         entry = old[name] if old is not None and name in old else None
         inner = entry.id if isinstance(entry, pygit2.Tree) else None
-        _set(builder, name, _put(repository, inner, some), FileMode.TREE)
+        _set(builder, name, put(repository, inner, some), FileMode.TREE)
     return builder.write() if len(builder) else None
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pygit2
 
 from shared.contract import Commit
-from shared.git import history, objects
+from shared.git import history, objects, trees
 from shared.git.memo import memo
 from shared.git.objects import Sign
 from shared.git.serial import Serial
@@ -46,6 +46,20 @@ class Store:
     async def changed(self, old: str, new: str) -> list[tuple[str, str]] | None:
         """Return path and blob of what differs between two revisions; see `objects.changed`."""
         return await self._look(lambda: objects.changed(self._repository, old, new))
+
+    async def tree(self, revision: str, files: Mapping[str, bytes | None] | None = None) -> str:
+        """Return the id of the tree of *revision*, or of one in which *files* differ from it."""
+        if not files:
+            return await self._look(lambda: trees.root(self._repository, revision))
+        return await self._look(lambda: trees.changed(self._repository, revision, files))
+
+    async def nearest(self, revision: str, path: str, name: str) -> tuple[str, str] | None:
+        """Return path and blob of the file *name* at *path* or, nearest to it, above."""
+        return await self._look(lambda: trees.nearest(self._repository, revision, path, name))
+
+    async def packed(self, revision: str, limit: int) -> bytes:
+        """Return all files of *revision* as a tar; see `trees.packed`."""
+        return await self._look(lambda: trees.packed(self._repository, revision, limit))
 
     async def blob(self, identity: str) -> bytes:
         """Return the content of a blob."""

@@ -16,15 +16,19 @@ from sandbox.git_server import GitServer, Repository, git_server
 from sandbox.progress import silent
 from sandbox.working_copy import WorkingCopy
 from services.git_watcher.branch import Branch
+from services.git_watcher.generating import Generating
 from services.git_watcher.handlers import on_group
 from services.git_watcher.settings import Settings
 from shared.bundle.store import Shelf
 from shared.bus.memory import MemoryBroker
 from shared.config.git import Git
 from shared.config.model import Config
+from shared.config.renderer import Renderer
 from shared.contract import Draft, PollRequested
 from shared.git import tidy, transport
 from shared.git.mirror import Mirror
+from shared.rendering.client import HttpRenderer
+from shared.rendering.generators import Generators
 from shared.runtime.errors import PermanentError, TemporaryError
 
 HOOK = "#!/bin/sh\necho 'the release is frozen' >&2\nexit 1\n"
@@ -462,7 +466,9 @@ async def test_what_is_pushed_comes_out_of_the_stream(place: Place) -> None:
         Config.model_validate({"syncs": [{"name": "apps", "git": git.model_dump()}]})
     )
     ((name, repository),) = settings.repositories.items()
-    branch = Branch(name, await place.mirror(), repository.syncs)
+    mirror = await place.mirror()
+    generating = Generating(Generators(mirror, HttpRenderer(Renderer())))
+    branch = Branch(name, mirror, repository.syncs, generating)
     async with MemoryBroker([("default", "apps")]).connect("/git-watcher/1") as bus:
         shelf, values = Shelf(bus, "default", "apps"), []
         for value in "12":

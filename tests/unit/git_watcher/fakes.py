@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from shared.bundle.format import Assembler, Bundle
 from shared.contract import Commit, Draft, Message
+from shared.rendering.client import FailedError
+from shared.rendering.protocol import Done, Failed, Order
 from shared.runtime.errors import PermanentError, TemporaryError
 
 M = TypeVar("M", bound=Message)
@@ -23,7 +25,7 @@ class FakeMirror:
         self.notes: dict[str, str] = {}
         self.contents: dict[str, bytes] = {}
         self.fetches = 0
-        self.read: list[str] = []
+        self.looked_at: list[str] = []
         """The blobs that were asked for."""
         self.down = False
         self.read_only = False
@@ -51,8 +53,40 @@ class FakeMirror:
         return sorted((name, self._blob(tree[name])) for name in wanted)
 
     async def blobs(self, identities: Sequence[str]) -> list[bytes]:
-        self.read += identities
+        self.looked_at += identities
         return [self.contents[one] for one in identities]
+
+    async def blob(self, identity: str) -> bytes:
+        return self.contents[identity]
+
+    async def read(self, revision: str, path: str) -> bytes:
+        tree = self.commits[revision][1]
+        if path not in tree:
+            raise PermanentError(f"there is no {path!r}")
+        return tree[path].encode()
+
+    async def tree(self, revision: str) -> str:
+        same = (one for one, (_, files) in self.commits.items() if files == self._tree(revision))
+        return next(same)
+
+    async def nearest(self, revision: str, path: str, name: str) -> tuple[str, str] | None:
+        tree = self._tree(revision)
+        parts = [part for part in path.split("/") if part]
+        while True:
+            there = "/".join([*parts, name])
+            if there in tree:
+                return there, self._blob(tree[there])
+            if not parts:
+                return None
+            parts.pop()
+
+    async def packed(self, revision: str, limit: int) -> bytes:
+        """Pack nothing: the fake renderer knows what it answers."""
+        assert limit > 0
+        return revision.encode()
+
+    def _tree(self, revision: str) -> Mapping[str, str]:
+        return self.commits[revision][1]
 
     async def log(self, revision: str, limit: int) -> list[Commit]:
         time = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,6 +124,26 @@ class FakeMirror:
     @staticmethod
     def _below(name: str, path: str) -> bool:
         return name == path or name.startswith(f"{path}/")
+
+
+class FakeRenderer:
+    """Answers each command with what it was told that the command prints."""
+
+    def __init__(self) -> None:
+        self.prints: dict[str, str] = {}
+        self.orders: list[Order] = []
+        self.down = False
+
+    async def run(self, order: Order, tree: bytes) -> Done:
+        assert tree
+        if self.down:
+            raise TemporaryError("renderer", "no answer")
+        self.orders.append(order)
+        for number, run in enumerate(order.runs, start=1):
+            if run.command not in self.prints:
+                failed = Failed(number=number, reason="ended with 127", stderr="not found")
+                raise FailedError(failed)
+        return Done(outputs=tuple(self.prints[run.command].encode() for run in order.runs))
 
 
 class FakeBus:

@@ -6,6 +6,7 @@ import pytest
 
 from services.git_watcher import handlers
 from services.git_watcher.branch import Branch
+from services.git_watcher.generating import Generating
 from services.git_watcher.settings import SyncSettings
 from shared.bus.port import Outcome
 from shared.contract import (
@@ -18,13 +19,16 @@ from shared.contract import (
     RevisionObserved,
     StateDeclared,
 )
+from shared.rendering.generators import Generators
 from shared.runtime.errors import PermanentError, TemporaryError
-from tests.unit.git_watcher.fakes import FakeBus, FakeMirror
+from tests.unit.git_watcher.fakes import FakeBus, FakeMirror, FakeRenderer
 
 REPOSITORY = "git.example.com/acme/apps#main"
 
 
-def sync(name: str = "apps", *paths: str, interval: float = 3600.0) -> SyncSettings:
+def sync(
+    name: str = "apps", *paths: str, interval: float = 3600.0, generates: bool = False
+) -> SyncSettings:
     return SyncSettings(
         name=name,
         target="default",
@@ -34,6 +38,7 @@ def sync(name: str = "apps", *paths: str, interval: float = 3600.0) -> SyncSetti
         url="https://git.example.com/acme/apps",
         marked_url="https://git.example.com/acme/apps",
         generation=7,
+        manifest_generation=generates,
     )
 
 
@@ -55,11 +60,15 @@ class Stage:
     def __init__(self, *syncs: SyncSettings) -> None:
         self.mirror = FakeMirror()
         self.bus = FakeBus()
+        self.renderer = FakeRenderer()
         self.syncs = syncs or (sync(),)
         self.restart()
 
     def restart(self) -> None:
-        self.branch = Branch(REPOSITORY, self.mirror, self.syncs)
+        self.branch = Branch(REPOSITORY, self.mirror, self.syncs, self._generating())
+
+    def _generating(self) -> Generating:
+        return Generating(Generators(self.mirror, self.renderer))
 
     async def handle(self, *messages: Message) -> Outcome:
         envelopes = [Draft(message=one).sealed("/test") for one in messages or (poll(),)]
@@ -154,11 +163,11 @@ async def test_a_commit_that_changes_one_file_reads_one_file() -> None:
     files = {f"{number:04}.yaml": config_map(f"c{number}") for number in range(200)}
     stage.mirror.push(files)
     await stage.handle()
-    stage.mirror.read.clear()
+    stage.mirror.looked_at.clear()
     stage.mirror.push({**files, "0100.yaml": config_map("c100", "2")})
     await stage.handle()
 
-    assert len(stage.mirror.read) == 1
+    assert len(stage.mirror.looked_at) == 1
     old, new = stage.bus.bundles()
     changed = [
         (a.id, b.id)
