@@ -18,9 +18,11 @@ from services.repo_writer.ports import Registry
 from services.repo_writer.refusals import Refusals
 from services.repo_writer.settings import Place, Repository
 from shared.config.model import Git
+from shared.config.renderer import Renderer
 from shared.contract import Draft, ImagesFound, UpdatePushed
 from shared.git import transport
 from shared.images import Candidate
+from shared.rendering.client import HttpRenderer
 
 
 class NoRegistry(Registry):
@@ -33,7 +35,9 @@ async def main(settings: Mapping[str, Any]) -> int:
     directory = Path(settings["directory"])
     transport.configure(directory / "home", [git])
     place = Place(sync="apps", paths=(), default_namespace="default")
-    repo = await GitRepo.open(directory / "mirror", Repository(git=git, places=(place,)))
+    repo = await GitRepo.open(
+        directory / "mirror", Repository(git=git, places=(place,)), HttpRenderer(Renderer())
+    )
     await repo.state(await repo.fetch())
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)

@@ -15,10 +15,12 @@ from services.repo_writer.git_repo import GitRepo
 from services.repo_writer.refusals import Refusals
 from services.repo_writer.settings import Place, Repository
 from shared.config.git import Git
+from shared.config.renderer import Renderer
 from shared.contract import Draft, ImagesFound, ImageSpec, Message, UpdateRequested
 from shared.git import transport
 from shared.images import Candidate
 from shared.manifests import Policies
+from shared.rendering.client import HttpRenderer
 
 Messages = Callable[[Sequence[str], str, str], Iterable[Message]]
 """Makes what is told of images that go from one tag to another."""
@@ -148,7 +150,9 @@ async def _installation(images: Sequence[str]) -> AsyncIterator[Installation]:
             git = Git.model_validate(settings)
             transport.configure(root / "home", [git])
             place = Place(sync="apps", paths=(), default_namespace="default")
-            repo = await GitRepo.open(root / "mirror", Repository(git=git, places=(place,)))
+            repo = await GitRepo.open(
+                root / "mirror", Repository(git=git, places=(place,)), HttpRenderer(Renderer())
+            )
             await repo.state(await repo.fetch())
             yield Installation(repo=repo, copy=copy, images=images)
 

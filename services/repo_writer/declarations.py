@@ -13,9 +13,11 @@ from posixpath import basename
 from services.repo_writer.domain.following import updated
 from services.repo_writer.domain.reading import File, read
 from services.repo_writer.domain.state import State
+from services.repo_writer.generated import Folders
 from services.repo_writer.settings import Place
 from shared.git.mirror import Mirror
 from shared.manifests.files import manifests
+from shared.manifests.flux_yaml import NAME
 from shared.runtime.errors import PermanentError
 
 SLICE = 50
@@ -24,16 +26,17 @@ SLICE = 50
 Key = tuple[str, str, str]
 """Path, blob and default namespace."""
 
-_CHARTS = ("Chart.yaml", "values.yaml")
+_CHARTS = ("Chart.yaml", "values.yaml", NAME)
 """Whose coming and going changes what the files beside them are."""
 
 
 class Declarations:
     """Reads them from a mirror."""
 
-    def __init__(self, mirror: Mirror, places: Sequence[Place]) -> None:
+    def __init__(self, mirror: Mirror, places: Sequence[Place], folders: Folders) -> None:
         self._mirror = mirror
         self._places = places
+        self._folders = folders
         self._revision = ""
         self._parsed: dict[Key, File] = {}
         self._keys: dict[str, dict[str, Key]] = {}
@@ -41,7 +44,18 @@ class Declarations:
         self._states: dict[frozenset[str], State] = {}
 
     async def state(self, revision: str, syncs: Collection[str] = ()) -> State:
-        """Return what *syncs* (or all) declare at *revision*."""
+        """
+        Return what *syncs* (or all) declare at *revision*.
+
+        Raises:
+            TemporaryError: the renderer, which is needed for that, is not there.
+        """
+        plain = await self._plain(revision, syncs)
+        generated = await self._folders.state(revision, syncs)
+        return plain.joined(generated) if generated else plain
+
+    async def _plain(self, revision: str, syncs: Collection[str]) -> State:
+        """Return what stands in files."""
         if self._revision != revision and not await self._follow(revision):
             await self._read(revision)
         wanted = frozenset(syncs)
@@ -104,7 +118,7 @@ class Declarations:
 
     async def _keys_of(self, revision: str, place: Place) -> dict[str, Key]:
         namespace, files = place.default_namespace, []
-        for path in place.paths or ("",):
+        for path in await self._folders.plain(revision, place):
             with suppress(PermanentError):  # a path that is not there spoils only itself
                 files += await self._mirror.files(revision, [path] if path else [])
         return await asyncio.to_thread(

@@ -10,17 +10,28 @@ from collections.abc import Iterable, Mapping
 
 from services.repo_writer.domain.plan import Edits
 from services.repo_writer.domain.state import Spot
-from services.repo_writer.ports import Repo
+from services.repo_writer.ports import Files, Reasons, Repo
 from shared.manifests import EditError, edit
 
 SLICE = 50
 """Files that are read and edited in one go in a thread: some 20 ms."""
 
 
-async def edited(
+async def edited(repo: Repo, revision: str, edits: Edits) -> tuple[Files, Reasons]:
+    """Return the files that become others, and of every edit that could not be made why."""
+    files, failures = await _in_files(
+        repo, revision, {spot: some for spot, some in edits.items() if spot.folder is None}
+    )
+    generated = {spot: some for spot, some in edits.items() if spot.folder is not None}
+    if not generated:
+        return files, failures
+    more, failed = await repo.regenerated(revision, files, generated)
+    return {**files, **more}, {**failures, **failed}
+
+
+async def _in_files(
     repo: Repo, revision: str, edits: Edits
 ) -> tuple[dict[str, bytes], dict[Spot, str]]:
-    """Return the files that become others, and of every edit that could not be made why."""
     by_file: dict[str, dict[Spot, None]] = {}
     for spot in edits:
         by_file.setdefault(spot.file, {})[spot] = None

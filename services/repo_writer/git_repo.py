@@ -7,13 +7,20 @@ from typing import Self
 from services.repo_writer.aside import Aside
 from services.repo_writer.beside import Notes, SyncTag, refs
 from services.repo_writer.declarations import Declarations
+from services.repo_writer.domain.plan import Edits
+from services.repo_writer.domain.reading import File
 from services.repo_writer.domain.state import State
 from services.repo_writer.domain.style import Person
+from services.repo_writer.generated import Folders, Readings
+from services.repo_writer.ports import Files, Reasons
 from services.repo_writer.settings import Repository
 from services.repo_writer.signing import signer
+from services.repo_writer.updating import Updating
 from shared.git.identity import host
 from shared.git.mirror import Mirror
 from shared.git.remote import Pushed
+from shared.rendering.client import Renderer
+from shared.rendering.generators import Generators
 from shared.runtime.errors import PermanentError
 
 LOG_DEPTH = 500
@@ -23,7 +30,7 @@ LOG_DEPTH = 500
 class GitRepo:
     """Implements `ports.Repo`."""
 
-    def __init__(self, mirror: Mirror, repository: Repository) -> None:
+    def __init__(self, mirror: Mirror, repository: Repository, renderer: Renderer) -> None:
         self.host = host(repository.git.url)
         self.readonly = repository.git.readonly
         self.style = repository.style
@@ -37,13 +44,18 @@ class GitRepo:
         self.aside = repository.git.push_branch
         self._tags = repository.tags
         self._git = repository.git
-        self._declarations = Declarations(mirror, repository.places)
+        generators = Generators(mirror, renderer)
+        readings = Readings()
+        self._folders = Folders(generators, readings, repository.places)
+        self._declarations = Declarations(mirror, repository.places, self._folders)
+        self._updating = Updating(mirror, generators, readings, renderer)
 
     @classmethod
-    async def open(cls, directory: Path, repository: Repository) -> Self:
+    async def open(cls, directory: Path, repository: Repository, renderer: Renderer) -> Self:
         """Open the mirror in *directory*, or a new one."""
         git = repository.git
-        return cls(await Mirror.open(directory, git, refs(git, repository.tags)), repository)
+        mirror = await Mirror.open(directory, git, refs(git, repository.tags))
+        return cls(mirror, repository, renderer)
 
     async def fetch(self) -> str:
         """Return what to build on: the head of the branch, and what waits to be merged."""
@@ -62,8 +74,16 @@ class GitRepo:
         """Return files that are all there at *revision*."""
         return await self._mirror.texts(revision, files)
 
+    async def generated(self, revision: str, folder: str, default_namespace: str) -> File:
+        """Return what generators print in *folder* at *revision*."""
+        return await self._folders.file(revision, folder, default_namespace)
+
+    async def regenerated(self, revision: str, files: Files, edits: Edits) -> tuple[Files, Reasons]:
+        """Return the files that make generators print what *edits* say, and why some can't."""
+        return await self._updating.updated(revision, files, edits)
+
     async def commit(
-        self, parent: str, files: Mapping[str, bytes], message: str, *, author: Person | None = None
+        self, parent: str, files: Files, message: str, *, author: Person | None = None
     ) -> str:
         """Make a commit on *parent*, in the mirror only."""
         git = self._git

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.repo_writer.domain.automated import States
-from services.repo_writer.domain.reading import read
+from services.repo_writer.domain.reading import File, read
 from services.repo_writer.domain.rollback import Past, tag_of, writer_of
 from services.repo_writer.domain.state import Spot, Workload
 from services.repo_writer.ports import Repo
@@ -55,11 +55,19 @@ async def held(
 async def _was_there(revision: str, one: ImagesFound, workload: Workload, repo: Repo) -> bool:
     """Tell whether *revision* wrote it to this file: another sync may have a workload of its id."""
     try:
-        data = await repo.text(revision, workload.file)
+        file = await _as_it_was(revision, workload, repo)
     except PermanentError:
         return False
-    file = await asyncio.to_thread(read, workload.file, data, workload.default_namespace)
     return any(
         was.id == workload.id and was.containers.get(one.container) == one.chosen
         for was in file.workloads
     )
+
+
+async def _as_it_was(revision: str, workload: Workload, repo: Repo) -> File:
+    """Return what declared the workload, as it was at *revision*."""
+    namespace = workload.default_namespace
+    if workload.folder is not None:
+        return await repo.generated(revision, workload.folder, namespace)
+    data = await repo.text(revision, workload.file)
+    return await asyncio.to_thread(read, workload.file, data, namespace)

@@ -14,6 +14,7 @@ from shared.config.model import Config
 from shared.git import transport
 from shared.git.identity import directory_name
 from shared.git.mirror import HOSTS
+from shared.rendering.client import HttpRenderer
 from shared.runtime import service
 from shared.runtime.health import Health
 
@@ -23,8 +24,9 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
     """Yield the workers of repo-writer."""
     settings = Settings.of(config)
     transport.configure(settings.state_dir / "home", (sync.git for sync in config.syncs))
+    renderer = HttpRenderer(settings.renderer)
     repos = {
-        name: await GitRepo.open(settings.state_dir / directory_name(name), repository)
+        name: await GitRepo.open(settings.state_dir / directory_name(name), repository, renderer)
         for name, repository in settings.repositories.items()
     }
     on_group = partial(

@@ -3,9 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from services.repo_writer.domain.state import State
+from services.repo_writer.domain.plan import Edits
+from services.repo_writer.domain.reading import File
+from services.repo_writer.domain.state import Spot, State
 from services.repo_writer.domain.style import Person, Style
 from shared.images import Candidate
+
+Files = Mapping[str, bytes | None]
+"""New contents of files; None: it is gone."""
+Reasons = Mapping[Spot, str]
+"""Why edits could not be made."""
 
 
 class Repo(Protocol):
@@ -49,8 +56,27 @@ class Repo(Protocol):
     async def texts(self, revision: str, files: Sequence[str]) -> Sequence[bytes]:
         """Return files that are all there at *revision*."""
 
+    async def generated(self, revision: str, folder: str, default_namespace: str) -> File:
+        """
+        Return what generators print in *folder* at *revision*.
+
+        Raises:
+            PermanentError: they fail, or there are none.
+            TemporaryError: the renderer is not there.
+        """
+
+    async def regenerated(self, revision: str, files: Files, edits: Edits) -> tuple[Files, Reasons]:
+        """
+        Return the files that make generators print what *edits* say, and why some can't.
+
+        *files* differ from *revision* already.
+
+        Raises:
+            TemporaryError: the renderer is not there.
+        """
+
     async def commit(
-        self, parent: str, files: Mapping[str, bytes], message: str, *, author: Person | None = None
+        self, parent: str, files: Files, message: str, *, author: Person | None = None
     ) -> str:
         """Return a new commit on *parent* in which *files* differ; nothing is pushed yet."""
 

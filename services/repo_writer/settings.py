@@ -11,6 +11,7 @@ from services.repo_writer.domain.style import Style
 from shared.bus.port import Window
 from shared.config.git import Git
 from shared.config.model import Config
+from shared.config.renderer import Renderer
 from shared.contract import PlanQuestion, SyncCompleted, UpdateRequested
 from shared.git.identity import repository_id
 
@@ -25,6 +26,7 @@ class Place:
     sync: str
     paths: tuple[str, ...]
     default_namespace: str
+    manifest_generation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Settings:
     repositories: Mapping[str, Repository]
     window: Window
     state_dir: Path
+    renderer: Renderer
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -63,7 +66,10 @@ class Settings:
         for sync in config.syncs:
             name = repository_id(sync.git.url, sync.git.branch)
             place = Place(
-                sync=sync.name, paths=sync.git.paths, default_namespace=sync.default_namespace
+                sync=sync.name,
+                paths=sync.git.paths,
+                default_namespace=sync.default_namespace,
+                manifest_generation=sync.git.manifest_generation,
             )
             known = repositories.get(name)
             repositories[name] = Repository(
@@ -84,4 +90,5 @@ class Settings:
                 most=TOGETHER,
             ),
             state_dir=config.state_dir / "repo-writer",
+            renderer=config.renderer or Renderer(),
         )

@@ -6,7 +6,6 @@ of them: while it stays, no program runs again. Failures are not remembered.
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from posixpath import basename, dirname, join, normpath
 from typing import Protocol
@@ -176,7 +175,9 @@ class Generators:
         try:
             done = await self._renderer.run(order, await self._trees.packed(tree, LARGEST_TREE))
         except FailedError as error:
-            raise failure(governed, "generator", governed.config.generators, error) from error
+            number = error.number or 1
+            command = governed.config.generators[number - 1]
+            raise failure(governed, f"generator {number}", command, error) from error
         return Generated(governed=governed, outputs=done.outputs, patch=patch)
 
     async def _patch(self, tree: str, governed: Governed) -> str:
@@ -195,13 +196,11 @@ def run(command: Command, environment: dict[str, str] | None = None) -> Run:
     return Run(command=command.text, timeout=command.timeout, environment=environment)
 
 
-def failure(
-    governed: Governed, what: str, commands: Sequence[Command], error: FailedError
-) -> GenerationError:
-    """Return why *commands* failed, with the one that did."""
+def failure(governed: Governed, what: str, command: Command, error: FailedError) -> GenerationError:
+    """Return why an order failed, and *what* of it if it was a *command*."""
     if error.number is None:
         return GenerationError(governed.file, str(error))
-    line = " ".join(commands[error.number - 1].text.split())
+    line = " ".join(command.text.split())
     shown = line if len(line) <= 60 else f"{line[:57]}..."
     where = f" in {governed.folder}" if governed.folder else ""
-    return GenerationError(governed.file, f"{what} {error.number} (`{shown}`){where}: {error}")
+    return GenerationError(governed.file, f"{what} (`{shown}`){where}: {error}")

@@ -18,8 +18,10 @@ from services.repo_writer.settings import Place
 from services.repo_writer.settings import Repository as Written
 from shared.bus.port import Outcome
 from shared.config.git import Git
+from shared.config.renderer import Renderer
 from shared.contract import Envelope, SyncCompleted
 from shared.git import transport
+from shared.rendering.client import HttpRenderer
 from tests.unit.repo_writer.fakes import FakeRegistry
 from tests.unit.repo_writer.given import AUTOMATED, REPOSITORY
 
@@ -48,7 +50,7 @@ class World:
         everything = Place(sync="apps", paths=(), default_namespace="default")
         tags = {"apps": git.sync_tag}
         written = Written(git=git, places=places or (everything,), tags=tags)
-        return await GitRepo.open(self.root / name, written)
+        return await GitRepo.open(self.root / name, written, HttpRenderer(Renderer()))
 
     def _login(self) -> Mapping[str, Any]:
         secret = self.root / "password"

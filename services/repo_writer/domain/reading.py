@@ -1,7 +1,7 @@
 """The workloads of one file, and what of it could not be read."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.repo_writer.domain.state import Workload
 from shared.manifests import Container, Declared, Loaded, Policies, Problem, containers, load
@@ -26,10 +26,18 @@ def read(path: str, data: bytes, default_namespace: str) -> File:
         problem = Problem(file=path, line=None, message="the file's name is no UTF-8; rename it")
         return File(unread=(problem,))
     loaded = load(data, file=path, default_namespace=default_namespace)
+    file = taken(loaded, default_namespace)
+    return replace(file, unread=file.unread or _unnamed(loaded, path))
+
+
+def taken(loaded: Loaded, default_namespace: str, folder: str | None = None) -> File:
+    """Return what a writer takes of what was read, or printed in a *folder*."""
     found = ((one, containers(one.object)) for one in loaded.objects)
     return File(
-        workloads=tuple(_workload(one, some, default_namespace) for one, some in found if some),
-        unread=loaded.problems or _unnamed(loaded, path),
+        workloads=tuple(
+            _workload(one, some, default_namespace, folder) for one, some in found if some
+        ),
+        unread=loaded.problems,
     )
 
 
@@ -40,7 +48,9 @@ def _unnamed(loaded: Loaded, path: str) -> tuple[Problem, ...]:
     return (Problem(file=path, line=None, message="it is encrypted, and its names can't be read"),)
 
 
-def _workload(declared: Declared, found: Iterable[Container], default_namespace: str) -> Workload:
+def _workload(
+    declared: Declared, found: Iterable[Container], default_namespace: str, folder: str | None
+) -> Workload:
     return Workload(
         id=declared.workload_id,
         file=declared.file,
@@ -48,6 +58,7 @@ def _workload(declared: Declared, found: Iterable[Container], default_namespace:
         default_namespace=default_namespace,
         containers=_images(found),
         policies=Policies.of(declared.object),
+        folder=folder,
     )
 
 

@@ -1,7 +1,7 @@
 """What a revision declares, as far as a writer cares."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from shared.manifests import Policies, Problem, WorkloadId
@@ -20,6 +20,8 @@ class Spot:
     """What the file's sync takes where a manifest names no namespace."""
     workload: str
     """Its id."""
+    folder: str | None = None
+    """In which folder generators print it; None: it stands in the file itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +35,24 @@ class Workload:
     containers: Mapping[str, str]
     """Image as written, by container; init containers last."""
     policies: Policies
+    folder: str | None = None
+    """In which folder generators print it; the file is then its `.flux.yaml`."""
 
     @property
     def spot(self) -> Spot:
         """Where it is edited."""
-        return Spot(file=self.file, default_namespace=self.default_namespace, workload=str(self.id))
+        return Spot(
+            file=self.file,
+            default_namespace=self.default_namespace,
+            workload=str(self.id),
+            folder=self.folder,
+        )
 
     @property
     def place(self) -> str:
         """For people."""
+        if self.folder is not None:
+            return f"{self.folder or '.'} (by {self.file})"
         return f"{self.file}:{self.line}"
 
 
@@ -66,6 +77,19 @@ class State:
             workloads={name: next(iter(some.values())) for name, some in places.items()},
             twice={name: _twice(some) for name, some in places.items() if len(some) > 1},
             unread=tuple(dict.fromkeys(unread)),
+        )
+
+    def joined(self, other: Self) -> Self:
+        """Return what both declare."""
+        both = self.workloads.keys() & other.workloads.keys()
+        twice = {
+            name: _twice([self.workloads[name].place, other.workloads[name].place]) for name in both
+        }
+        return replace(
+            self,
+            workloads={**other.workloads, **self.workloads},
+            twice={**self.twice, **other.twice, **twice},
+            unread=tuple(dict.fromkeys((*self.unread, *other.unread))),
         )
 
     def find(self, name: str) -> Workload | None:
