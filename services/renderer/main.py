@@ -28,7 +28,7 @@ async def serve(config: Config, settings: Settings, health: Health) -> None:
     """Take orders until SIGTERM."""
     prefix = () if settings.network else await asyncio.to_thread(cage)
     if not prefix and not settings.network:
-        remedy = "deny its container all egress, as k8s/overlays/renderer does"
+        remedy = "deny its container all egress, as k8s/components/renderer does"
         logger.warning(OPEN, reason="the system does not let us cut them off", remedy=remedy)
     with lifecycle.stop_on_signals() as stop:
         health.check("service", lambda: "is stopping" if stop.is_set() else None)

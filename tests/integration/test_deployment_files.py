@@ -22,7 +22,8 @@ from shared.config.load import load
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("git-watcher", "registry-scanner", "repo-writer", "cluster-applier", "gateway")
-KUSTOMIZATIONS = ("k8s/base", "k8s/overlays/example")
+GENERATING = "k8s/overlays/renderer"
+KUSTOMIZATIONS = ("k8s/base", "k8s/overlays/example", GENERATING)
 
 
 def compose() -> dict:
@@ -65,6 +66,7 @@ def test_compose_shows_each_service_its_own_secrets_only() -> None:
         "repo-writer": folder("git"),
         "cluster-applier": folder("cluster"),
         "gateway": folder("gateway"),
+        "renderer": set(),
     }
 
 
@@ -79,9 +81,25 @@ def url_variable(service: str) -> str:
 
 def test_compose_gives_each_service_its_own_broker_user_only() -> None:
     for name in SERVICES:
-        ((key, url),) = compose()[name]["environment"].items()
+        own = {**compose()[name]["environment"]}
+        token = own.pop("RENDERER_TOKEN", None)
+        assert (token is not None) == (name in {"git-watcher", "repo-writer"})
+        ((key, url),) = own.items()
         assert key == url_variable(name)
         assert url.startswith(f"amqp://{name}:${{{variable(name)}_PASSWORD:?")
+
+
+def test_compose_gives_the_renderer_nothing_but_its_token_and_no_way_out() -> None:
+    found = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    one = found["services"]["renderer"]
+    assert one["profiles"] == ["renderer"]
+    assert [*one["environment"]] == ["RENDERER_TOKEN"]
+    assert one["networks"] == ["renderer"]
+    assert found["networks"]["renderer"] == {"internal": True}
+    assert one["read_only"]
+    assert [each["target"] for each in one["volumes"]] == ["/etc/flux/flux.yaml"]
+    asking = {n for n, each in found["services"].items() if "renderer" in each.get("networks", ())}
+    assert asking == {"renderer", "git-watcher", "repo-writer"}
 
 
 def test_a_recreated_broker_finds_its_data_by_the_same_host_name() -> None:
@@ -153,6 +171,7 @@ PLURALS = {
     "Namespace": "api/v1/namespaces",
     "ConfigMap": "api/v1/namespaces/{}/configmaps",
     "Service": "api/v1/namespaces/{}/services",
+    "NetworkPolicy": "apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "ServiceAccount": "api/v1/namespaces/{}/serviceaccounts",
     "Deployment": "apis/apps/v1/namespaces/{}/deployments",
     "StatefulSet": "apis/apps/v1/namespaces/{}/statefulsets",
@@ -168,9 +187,9 @@ PLURALS = {
 @pytest.mark.parametrize("directory", KUSTOMIZATIONS)
 async def test_a_real_api_server_takes_every_object(directory: str, api: Kube) -> None:
     found = await kustomized(directory)
-    assert {one["metadata"]["name"] for one in found if one["kind"] == "Deployment"} == set(
-        SERVICES
-    )
+    extra = {"renderer"} if directory == GENERATING else set()
+    names = {one["metadata"]["name"] for one in found if one["kind"] == "Deployment"}
+    assert names == {*SERVICES, *extra}
     for one in found:
         metadata = one["metadata"]
         place = PLURALS[one["kind"]].format(metadata.get("namespace"))
@@ -191,7 +210,7 @@ async def test_every_pod_meets_the_restricted_standard_of_its_namespace(api: Kub
     account = {"metadata": {"name": "cluster-applier"}}
     await api.call("POST", "api/v1/namespaces/flux-system/serviceaccounts", account)
     await _wait_default_account(api)
-    for name, template in (await _templates()).items():
+    for name, template in (await _templates(GENERATING)).items():
         data = [{"name": "data", "emptyDir": {}}] if name == "rabbitmq" else []  # else a claim
         spec = {**template["spec"], "volumes": [*template["spec"].get("volumes", ()), *data]}
         pod = {"metadata": {"name": name}, "spec": spec}
@@ -207,10 +226,10 @@ async def _wait_default_account(api: Kube) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _templates() -> dict[str, dict]:
+async def _templates(directory: str = "k8s/base") -> dict[str, dict]:
     return {
         one["metadata"]["name"]: one["spec"]["template"]
-        for one in await kustomized("k8s/base")
+        for one in await kustomized(directory)
         if one["kind"] in {"Deployment", "StatefulSet", "Job"}
     }
 
@@ -254,3 +273,24 @@ async def test_each_pod_gets_its_own_broker_user_only() -> None:
     every = {key: secret for one in own.values() for key, secret in one.items()}
 
     assert urls == {"rabbitmq": {}, "topology": {"AMQP_URL": "flux-amqp", **every}, **own}
+
+
+async def test_the_renderers_pod_has_no_token_no_secret_and_no_way_out() -> None:
+    pods = await _templates(GENERATING)
+    spec = pods["renderer"]["spec"]
+    assert not spec["automountServiceAccountToken"]
+    assert [one["name"] for one in spec["volumes"]] == ["config", "tmp"]
+    assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+    knows = {
+        name: {one["name"] for one in pod["spec"]["containers"][0].get("env", ())}
+        for name, pod in pods.items()
+    }
+    assert knows["renderer"] == {"RENDERER_TOKEN"}
+    assert {n for n, some in knows.items() if "RENDERER_TOKEN" in some} == {
+        *("renderer", "git-watcher", "repo-writer")
+    }
+    policies = [one for one in await kustomized(GENERATING) if one["kind"] == "NetworkPolicy"]
+    (policy,) = (one["spec"] for one in policies)
+    assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "renderer"}
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    assert not policy.get("egress")
