@@ -243,4 +243,13 @@ def one_sync(
     """Return the configuration of one sync, `apps`, of all of *repository*; *options* are its."""
     auth = {"username": username, "password": {"env": "GIT_PASSWORD"}}
     git = {"url": repository.http_url, "branch": "main", "auth": auth}
-    return {"syncs": [{"name": "apps", "git": git, **(options or {})}], **more}
+    return {"syncs": [{"name": "apps", **_merged({"git": git}, options or {})}], **more}
+
+
+def _merged(one: Mapping[str, object], other: Mapping[str, object]) -> Mapping[str, object]:
+    both = {
+        key: _merged(old, new)
+        for key, new in other.items()
+        if isinstance(old := one.get(key), dict) and isinstance(new, dict)
+    }
+    return {**one, **other, **both}
