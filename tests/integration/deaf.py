@@ -88,6 +88,6 @@ async def deaf(place: Cluster, directory: Path) -> AsyncIterator[tuple[Stage, Be
         staged(place, directory, sync_interval=f"{INTERVAL}s") as stage,
     ):
         (target,) = stage.config.targets
-        there = target.model_copy(update={"kubeconfig": str(kubeconfig)})
+        there = target.model_copy(update={"kubeconfig": kubeconfig})
         config = stage.config.model_copy(update={"targets": [there]})
         yield replace(stage, config=config, told=stage.told), link
