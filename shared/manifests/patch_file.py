@@ -15,7 +15,7 @@ import yaml
 from shared.manifests.documents import Document, YamlError, documents
 from shared.manifests.edit import Edit, edit
 from shared.manifests.ids import object_id
-from shared.manifests.load import Declared, Problem, load
+from shared.manifests.load import Declared, Loaded, Problem, load
 from shared.manifests.patches import PatchError, difference, equal, merged
 from shared.manifests.splice import EditError, write
 
@@ -46,10 +46,16 @@ def dump(value: Mapping[str, Any]) -> str:
 def patched(
     objects: Iterable[Declared], text: str, *, file: str, default_namespace: str
 ) -> tuple[tuple[Declared, ...], tuple[Problem, ...]]:
-    """Return *objects* with what the patch file says of them, and what is wrong with it."""
+    """
+    Return *objects* with what the patch file says of them, and what is wrong with that.
+
+    Raises:
+        PatchError: it can't be read. Without it the objects would be what they were once.
+    """
     loaded = load(text, file=file, default_namespace=default_namespace)
+    _check_readable(loaded)
     patches = {str(one.workload_id): one for one in loaded.objects}
-    found, problems = [], [*loaded.problems]
+    found, problems = [], list[Problem]()
     for one in objects:
         patch = patches.pop(str(one.workload_id), None)
         try:
@@ -61,6 +67,13 @@ def patched(
         for name, one in patches.items()
     )
     return tuple(found), tuple(problems)
+
+
+def _check_readable(loaded: Loaded) -> None:
+    if loaded.encrypted:
+        raise PatchError("it is encrypted; a patch file must be readable")
+    for one in loaded.problems:
+        raise PatchError(f"line {one.line}: {one.message}" if one.line else one.message)
 
 
 def updated(

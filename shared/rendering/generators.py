@@ -14,6 +14,7 @@ from shared.manifests import Declared, load
 from shared.manifests.flux_yaml import NAME, Command, FluxYaml, FluxYamlError, parse
 from shared.manifests.load import Problem
 from shared.manifests.patch_file import patched
+from shared.manifests.patches import PatchError
 from shared.rendering.client import FailedError, Renderer
 from shared.rendering.protocol import LARGEST_TREE, Order, Run
 from shared.runtime.errors import PermanentError
@@ -93,7 +94,12 @@ class Generated:
     """The text of the patch file."""
 
     def read(self, default_namespace: str) -> Read:
-        """Return what it says; some seconds for the largest outputs, so in a thread."""
+        """
+        Return what it says; some seconds for the largest outputs, so in a thread.
+
+        Raises:
+            GenerationError: the patch file can't be read.
+        """
         file, objects, problems = self.governed.file, [], []
         for number, output in enumerate(self.outputs, start=1):
             loaded = load(output, file="", default_namespace=default_namespace)
@@ -105,9 +111,12 @@ class Generated:
         if not self.patch:
             return Read(printed=tuple(objects), declared=tuple(objects), problems=tuple(problems))
         patch_file = self.governed.patch_file or ""
-        found, wrong = patched(
-            objects, self.patch, file=patch_file, default_namespace=default_namespace
-        )
+        try:
+            found, wrong = patched(
+                objects, self.patch, file=patch_file, default_namespace=default_namespace
+            )
+        except PatchError as error:
+            raise GenerationError(patch_file, str(error)) from error
         return Read(printed=tuple(objects), declared=found, problems=(*problems, *wrong))
 
 

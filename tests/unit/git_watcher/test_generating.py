@@ -144,6 +144,26 @@ async def test_without_leave_nothing_runs_and_that_is_told_once() -> None:
     assert [one["file"] for one in logs if one["event"] == "generators not run"] == [".flux.yaml"]
 
 
+async def test_a_broken_patch_file_never_leads_back_to_what_is_generated_without_it() -> None:
+    stage = Stage(sync("apps", generates=True))
+    stage.renderer.prints["print"] = deployment("web")
+    stage.mirror.push({".flux.yaml": GENERATED, "patch.yaml": PATCH})
+    await stage.handle()
+    stage.mirror.push({".flux.yaml": GENERATED, "patch.yaml": f"{PATCH}---\na: ["})
+    await stage.handle()
+
+    (web,) = stage.bus.messages(StateDeclared)[-1].workloads
+    assert web.containers[0].image == "web:2"
+    assert problems(stage) == [
+        "patch.yaml: line 6: not valid YAML: did not find expected node content"
+    ]
+
+    stage.restart()  # nothing is remembered: then it declares nothing
+    await stage.handle()
+    assert names(stage) == []
+    assert len(problems(stage)) == 1
+
+
 async def test_what_can_not_be_read_of_the_output_names_its_line() -> None:
     stage = Stage(sync("apps", generates=True))
     stage.renderer.prints["print"] = f"{config_map('a')}---\nkind: ConfigMap\n"

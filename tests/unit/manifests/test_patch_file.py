@@ -7,6 +7,7 @@ from shared.images import ImageRef
 from shared.manifests import Annotate, EditError, SetImage, WorkloadId, load
 from shared.manifests.load import Declared
 from shared.manifests.patch_file import patched, updated
+from shared.manifests.patches import PatchError
 
 OBJECTS = """\
 apiVersion: apps/v1
@@ -162,13 +163,25 @@ def test_strings_stay_strings_in_what_is_written() -> None:
             ),
             "patch.yaml:1: spec.template.spec.containers: an item to merge has no name",
         ),
-        ("a: [", "patch.yaml:1: not valid YAML: did not find expected node content"),
     ],
 )
 def test_what_can_not_be_merged_is_told_and_spoils_only_itself(patch: str, problem: str) -> None:
     found, problems = patched(objects(), patch, file="patch.yaml", default_namespace="default")
     assert [str(one) for one in problems] == [problem]
     assert {"api", "chart"} <= {one.id.name for one in found}
+
+
+@pytest.mark.parametrize(
+    ("patch", "reason"),
+    [
+        ("a: [", "line 1: not valid YAML"),
+        ("a: 1\n---\napiVersion: apps/v1\nkind: Deployment\n", "line 3: the Deployment has no met"),
+        ("kind: Secret\nmetadata: {name: a}\nsops: {mac: 'ENC[x]', version: 3.9.0}", "encrypted"),
+    ],
+)
+def test_a_patch_file_that_can_not_be_read_is_not_passed_over(patch: str, reason: str) -> None:
+    with pytest.raises(PatchError, match=reason):
+        patched(objects(), patch, file="patch.yaml", default_namespace="default")
 
 
 def test_an_update_of_what_is_not_generated_is_refused() -> None:
