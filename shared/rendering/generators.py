@@ -187,6 +187,8 @@ class Generators:
             number = error.number or 1
             command = governed.config.generators[number - 1]
             raise failure(governed, f"generator {number}", command, error) from error
+        except PermanentError as error:  # there are too many files
+            raise GenerationError(governed.file, str(error)) from error
         return Generated(governed=governed, outputs=done.outputs, patch=patch)
 
     async def _patch(self, tree: str, governed: Governed) -> str:

@@ -28,6 +28,7 @@ class FakeMirror:
         self.looked_at: list[str] = []
         """The blobs that were asked for."""
         self.down = False
+        self.too_large = False
         self.read_only = False
         """Nothing can be noted: we die between saying and remembering."""
 
@@ -83,6 +84,8 @@ class FakeMirror:
     async def packed(self, revision: str, limit: int) -> bytes:
         """Pack nothing: the fake renderer knows what it answers."""
         assert limit > 0
+        if self.too_large:
+            raise PermanentError("too many files")
         return revision.encode()
 
     def _tree(self, revision: str) -> Mapping[str, str]:

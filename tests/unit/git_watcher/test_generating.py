@@ -65,6 +65,15 @@ async def test_while_the_tree_stays_no_program_runs_again() -> None:
     assert len(stage.renderer.orders) == 2
 
 
+async def test_a_repository_that_is_too_large_is_a_problem_of_its_folder() -> None:
+    stage = Stage(sync("apps", "staging", "plain", generates=True))
+    stage.mirror.too_large = True
+    stage.mirror.push({"staging/.flux.yaml": GENERATED, "plain/b.yaml": config_map("b")})
+    await stage.handle()
+    assert names(stage) == ["ConfigMap shop/b"]
+    assert problems(stage) == ["staging/.flux.yaml: too many files"]
+
+
 async def test_a_failing_command_spoils_its_folder_which_stays_as_it_was() -> None:
     stage = Stage(sync("apps", "staging", "plain", generates=True, interval=0.0))
     stage.renderer.prints["print"] = config_map("a")
@@ -162,6 +171,18 @@ async def test_a_broken_patch_file_never_leads_back_to_what_is_generated_without
     await stage.handle()
     assert names(stage) == []
     assert len(problems(stage)) == 1
+
+
+async def test_encrypted_output_is_a_problem_and_declares_nothing() -> None:
+    stage = Stage(sync("apps", generates=True))
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: 'ENC[x]'}\n"
+    stage.renderer.prints["print"] = f"{secret}sops: {{mac: 'ENC[x]', version: 3.9.0}}\n"
+    stage.mirror.push({".flux.yaml": GENERATED})
+    await stage.handle()
+
+    assert names(stage) == []
+    (told,) = problems(stage)
+    assert told.startswith(".flux.yaml: output of generator 1: it is encrypted by sops")
 
 
 async def test_what_can_not_be_read_of_the_output_names_its_line() -> None:
