@@ -15,7 +15,7 @@ from shared.bundle import render
 from shared.bundle.render import File
 from shared.contract import Problem
 from shared.manifests import Loaded
-from shared.rendering.generators import GenerationError, Generators, Governed
+from shared.rendering.generators import Generated, GenerationError, Generators, Governed
 from shared.runtime.errors import FluxError, TemporaryError
 
 logger = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class Generating:
 
     def __init__(self, generators: Generators) -> None:
         self._generators = generators
-        self._before: dict[tuple[str, str], File] = {}
+        self._before: dict[tuple[str, str], tuple[Generated, File]] = {}
         """By the digest of a sync's settings, and its folder."""
         self._told: set[tuple[str, str]] = set()
 
@@ -60,17 +60,21 @@ class Generating:
         self, sync: SyncSettings, revision: str, path: str, governed: Governed, mark_set: str
     ) -> Made:
         generated = await self._generators.generated(revision, governed)
+        before = self._before.get((sync.digest, path))
+        if before and before[0] == generated:  # the commit was about something else
+            return Made(file=before[1])
         read = await asyncio.to_thread(generated.read, sync.default_namespace)
         loaded = Loaded(objects=read.declared, problems=read.problems)
         file = await asyncio.to_thread(
             render.encoded, loaded, mark_set=mark_set, sealer=sync.sealer
         )
-        self._before[sync.digest, path] = file
+        self._before[sync.digest, path] = generated, file
         return Made(file=file)
 
     def _stale(self, sync: SyncSettings, path: str, problem: Problem, error: FluxError) -> Made:
-        before = self._before.get((sync.digest, path), File())
-        return Made(file=replace(before, problems=(problem,)), failure=error)
+        before = self._before.get((sync.digest, path))
+        file = replace(before[1] if before else File(), problems=(problem,))
+        return Made(file=file, failure=error)
 
     async def _tell_ignored(self, sync: SyncSettings, revision: str, path: str) -> None:
         if (sync.name, path) in self._told:

@@ -65,6 +65,19 @@ async def test_while_the_tree_stays_no_program_runs_again() -> None:
     assert len(stage.renderer.orders) == 2
 
 
+async def test_what_is_printed_again_is_not_read_again() -> None:
+    stage = Stage(sync("apps", "staging", generates=True))
+    stage.renderer.prints["print"] = config_map("a")
+    read = []
+    for text in ("one", "two"):
+        stage.mirror.push({"staging/.flux.yaml": GENERATED, "README.md": text})
+        await stage.handle()
+        ((_, file),) = stage.branch._generating._before.values()
+        read.append(file)
+    assert len(stage.renderer.orders) == 2
+    assert read[0] is read[1]
+
+
 async def test_a_repository_that_is_too_large_is_a_problem_of_its_folder() -> None:
     stage = Stage(sync("apps", "staging", "plain", generates=True))
     stage.mirror.too_large = True
