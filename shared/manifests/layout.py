@@ -17,8 +17,11 @@ def on_new_lines(text: str, after: int, lines: Sequence[str]) -> list[Splice]:
 
 
 def in_front(text: str, key: Place, lines: Sequence[str]) -> list[Splice]:
-    """Put *lines* before *key*, which keeps its column."""
+    """Put *lines* before *key*, which keeps its column; before its line, which may go."""
     end, indent = eol(text), column(text, key)
+    start = text.rfind("\n", 0, key.start) + 1
+    if start == key.start - indent and not text[start : key.start].strip():
+        return [Splice(start=start, end=start, text="".join(line + end for line in lines))]
     inner = "".join(line[indent:] + end + " " * indent for line in lines)
     return [Splice(start=key.start, end=key.start, text=inner)]
 
