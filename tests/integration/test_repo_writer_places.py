@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from services.repo_writer.settings import Place
 from shared.contract import UpdatePushed, UpdateRejected
-from tests.integration.writer_world import World, handle
+from shared.manifests import Policies
+from tests.integration.writer_world import BY_BOTH_DOORS, World, handle
 from tests.unit.repo_writer.given import (
     AUTOMATED,
     HOST,
@@ -121,3 +122,29 @@ async def test_a_file_whose_name_is_no_text_is_told_and_all_else_lands(world: Wo
     assert set(pushed.result) == {WEB}
     (rejected,) = events(outcome, UpdateRejected)
     assert "odd-\ufffd.yaml: the file's name is no UTF-8; rename it" in rejected.reason
+
+
+@BY_BOTH_DOORS
+async def test_each_bad_part_is_named_with_its_place_and_all_else_lands(world: World) -> None:
+    pattern = {"automated": "true", "tag.main": "semver:~one"}
+    files = {
+        "odd.yaml": deployment("odd", "1.0.0", **pattern),
+        "a/api.yaml": AUTOMATED.replace("web", "api"),
+        "b/api.yaml": "---\n" + AUTOMATED.replace("web", "api"),
+        "broken.yaml": "kind: Deployment\nspec: {image: [}\n",
+    }
+    await world.copy.commit_and_push("Bad", files)
+    digest = Policies(values=pattern).digest()
+    odd = found(workload="default:deployment/odd").model_copy(update={"policy_digest": digest})
+    updates = [odd, found(workload=API), found(workload="default:deployment/gone"), found()]
+    outcome = await handle(await world.writer(), said(*updates))
+
+    reasons = {
+        one.workload.rpartition("/")[2]: one.reason for one in events(outcome, UpdateRejected)
+    }
+    assert reasons.keys() == {"odd", "api", "gone"}
+    assert reasons["odd"].startswith("unwritable: odd.yaml:1: semver:~one matches no tag")
+    assert "declared in a/api.yaml:1 and in b/api.yaml:2" in reasons["api"]
+    assert "(could not be read: broken.yaml:2: not valid YAML" in reasons["gone"]
+    assert set(events(outcome, UpdatePushed)[0].result) == {WEB}
+    assert (await world.log())[0] == f"Auto-release {HOST}/web:1.1.0"
