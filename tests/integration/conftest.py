@@ -9,6 +9,7 @@ from sandbox.cluster import Cluster, cluster
 from sandbox.git_server import GitServer, git_server
 from sandbox.progress import silent
 from tests.integration.applier_stage import Stage, staged
+from tests.integration.git_place import Place, git_host_of_its_own
 from tests.integration.writer_world import World, writer_world
 
 
@@ -41,4 +42,11 @@ async def world(
 ) -> AsyncIterator[World]:
     """A repository that writers come to by HTTP, or by the doors that `BY_BOTH_DOORS` asks for."""
     async with writer_world(git, tmp_path, getattr(request, "param", "http")) as found:
+        yield found
+
+
+@pytest.fixture
+async def git_place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A git host for each test."""
+    async with git_host_of_its_own(tmp_path) as found:
         yield found
