@@ -137,12 +137,10 @@ class Applying:
         """Note objects whose kind the cluster does not serve; of those *told* it is known."""
         for one in unknown:
             self.unfinished = True
-            kind = f"{one.id.group or 'core'}/{one.entry.version} {one.id.kind}"
-            reason = f"the cluster serves no {kind}; tried again when it is defined"
             if one in told:
-                self.hold(one, "failed", reason)
+                self.hold(one, "failed", _unserved(one))
             else:
-                self.refuse(one, reason)
+                self.refuse(one, _unserved(one))
 
     def refuse(self, one: Wanted, reason: str) -> None:
         """Note that an object could not be applied."""
@@ -225,6 +223,7 @@ class Applying:
         reason += f"; {sent.said}" if sent.said else ""
         if answer.names_nothing:
             self.unserved = self.unfinished = True
+            reason = _unserved(one)
         if is_final(answer.status, answer.reason):
             self.refused[str(one.id)] = one.entry.digest, reason
         self.refuse(one, reason)
@@ -262,6 +261,11 @@ class Applying:
         before = self._known.get(name)
         if before is not None:
             self.applied[name] = before.unsure
+
+
+def _unserved(one: Wanted) -> str:
+    kind = f"{one.id.group or 'core'}/{one.entry.version} {one.id.kind}"
+    return f"the cluster serves no {kind}; tried again when it is defined"
 
 
 def _result(one: Wanted, action: str, message: str = "") -> ObjectResult:

@@ -26,6 +26,7 @@ from shared.contract import (
     Draft,
     DriftCorrected,
     SyncCompleted,
+    SyncFailed,
     SyncRequested,
 )
 from tests.integration.applier_stage import Stage, config_map, configured, staged
@@ -240,4 +241,20 @@ async def test_an_outage_is_told_once_and_ends_in_the_newest_revision(
     await still_watches(stage, api)
     assert asked < 80, "in four seconds, of eight watches, the Lease and a sync"
     assert not [one for one in stage.told if isinstance(one, DependencyDown | DependencyUp)]
+    assert api.count("DELETE") == 0
+
+
+async def test_an_inventory_that_is_too_large_for_the_server_is_told_and_nothing_is_touched(
+    stage: Stage, api: ApiProxy
+) -> None:
+    said = "Too long: may not be more than 1048576 bytes"
+    api.faults = [Fault(verb="PUT", path="flux-inventory", act=answers(422, said), times=1)]
+    before = await values(stage)
+    await stage.declare(maps("too many") + config_map("z", k="1"))
+    assert "inventory of apps can't be written: Too long" in (await stage.wait(SyncFailed)).reason
+    assert await values(stage) == before
+    assert api.count("PATCH") == api.count("DELETE") == 0
+    await stage.declare(maps("fewer"))
+    await whole(stage)
+    assert await values(stage) == {"fewer"}
     assert api.count("DELETE") == 0

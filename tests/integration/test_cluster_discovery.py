@@ -1,0 +1,87 @@
+"""APIs that have gone, or whose discovery fails: what they hold is kept, and it is told."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from shared.contract import SyncCompleted
+from tests.integration.applier_stage import DEFINITIONS, Stage, config_map, definition_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+SERVICES = "apis/apiregistration.k8s.io/v1/apiservices"
+
+
+def custom(group: str, version: str, name: str) -> str:
+    return f"---\napiVersion: {group}/{version}\nkind: Thing\nmetadata: {{name: {name}}}\n"
+
+
+async def test_a_group_whose_server_is_away_stops_no_other_and_is_told(stage: Stage) -> None:
+    group = f"{uuid4().hex[:6]}.example.com"
+    service: dict[str, Any] = {
+        "metadata": {"name": f"v1.{group}"},
+        "spec": {
+            "group": group,
+            "version": "v1",
+            "insecureSkipTLSVerify": True,
+            "groupPriorityMinimum": 100,
+            "versionPriority": 10,
+            "service": {"namespace": stage.namespace, "name": "nobody"},
+        },
+    }
+    status, said = await stage.kube.call("POST", SERVICES, service)
+    assert status == 201, said
+    try:
+        async with stage.applying():
+            await stage.declare(config_map("a", k="1") + custom(group, "v1", "x"))
+            done = await stage.completed()
+            assert done.counts == {"created": 1, "failed": 1}
+            assert f"serves no {group}/v1 Thing; tried again" in done.problems[0].message
+            await stage.declare(config_map("b", k="1") + custom(group, "v1", "x"))
+            done = await stage.completed()
+            assert (done.counts["created"], done.pruned) == (1, False)
+            assert await stage.data("a") == {"k": "1"}, "nothing goes while a part is not applied"
+    finally:
+        await stage.kube.call("DELETE", f"{SERVICES}/v1.{group}")
+
+
+async def test_an_object_whose_version_is_served_no_more_is_kept_and_goes_when_git_says_so(
+    stage: Stage,
+) -> None:
+    group = f"{uuid4().hex[:6]}.example.com"
+    path = await stage.define(group, "Thing")
+    both = config_map("a", k="1") + custom(group, "v1alpha1", "x")
+    async with stage.applying():
+        await stage.declare(both)
+        assert (await stage.completed()).counts == {"created": 2}
+        new = definition_of(group, "Thing")["spec"]["versions"][0]
+        old = {**new, "served": False, "storage": False}
+        versions = {"spec": {"versions": [{**new, "name": "v1"}, old]}}
+        merge = "application/merge-patch+json"
+        await stage.kube.call("PATCH", f"{DEFINITIONS}/things.{group}", versions, merge)
+        labelled = both.replace("{name: x}", "{name: x, labels: {a: b}}")
+        await stage.declare(labelled.replace('k: "1"', 'k: "3"'))
+        done = await stage.completed()
+        assert done.counts == {"configured": 1, "failed": 1}
+        assert f"serves no {group}/v1alpha1 Thing" in done.problems[0].message
+        now = path.replace("v1alpha1", "v1")
+        assert (await stage.kube.call("GET", f"{now}/x"))[0] == 200
+        await stage.declare(config_map("a", k="3"))
+        assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 1}
+        assert (await stage.kube.call("GET", f"{now}/x"))[0] == 404
+
+
+async def test_objects_of_a_definition_that_somebody_deleted_are_told_and_others_go_on(
+    stage: Stage,
+) -> None:
+    group = f"{uuid4().hex[:6]}.example.com"
+    await stage.define(group, "Thing")
+    async with stage.applying():
+        both = config_map("a", k="1") + custom(group, "v1alpha1", "x")
+        await stage.declare(both)
+        assert (await stage.completed()).counts == {"created": 2}
+        await stage.kube.call("DELETE", f"{DEFINITIONS}/things.{group}")
+        await stage.declare(both.replace('k: "1"', 'k: "2"'))
+        await stage.wait(SyncCompleted, lambda one: one.counts.get("failed") == 1)
+        await stage.wait_data("a", {"k": "2"})
