@@ -1,6 +1,6 @@
 """Applies objects, stage by stage, several at a time; each ends with a result of its own."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from services.cluster_applier.domain.stages import DEFINITIONS, stage, staged
 from services.cluster_applier.domain.takeover import owns_replicas
 from services.cluster_applier.established import wait_established
 from services.cluster_applier.kube import Kube
+from services.cluster_applier.outcome import Outcome, unserved
 from services.cluster_applier.pace import Pace, pace
 from services.cluster_applier.putting import put
 from services.cluster_applier.sending import IGNORED, Sent
@@ -43,7 +44,7 @@ class Asking:
     """Asked, with object id and owner, whether that sync declares the object no more."""
 
 
-class Applying:
+class Applying(Outcome):
     """One round of changes of one sync."""
 
     def __init__(
@@ -58,18 +59,7 @@ class Applying:
         carried: Sequence[ObjectResult] = (),
         hung: Mapping[Kind, str] | None = None,
     ) -> None:
-        self.results: list[ObjectResult] = list(carried)
-        self.held: list[ObjectResult] = []
-        """Of objects that were not even tried; told where there is anything else to tell."""
-        self.applied: dict[str, Applied] = {}
-        self.refused: dict[str, tuple[str, str]] = {}
-        """By object id: digest and reason of what only a change of the object can help."""
-        self.unserved = False
-        """A kind was not where the server said that it is."""
-        self.unfinished = False
-        """Something failed that may work a little later."""
-        self.retry_after = 0.0
-        """Seconds before which the server does not want to be asked about that again."""
+        super().__init__(carried)
         self.turns = Turns[Wanted](hung)
         self._sync = sync
         self._kube = kube
@@ -82,11 +72,6 @@ class Applying:
         self._waiting: set[str] = set()
         self._step: int | None = None
         """The stage whose end is waited for."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether any object is not as it is declared."""
-        return any(one.action == "failed" for one in (*self.results, *self.held))
 
     async def apply(
         self, wanted: Sequence[Wanted], at_once: int, unchanged: Iterable[Wanted] = ()
@@ -132,26 +117,6 @@ class Applying:
         if name not in self._waiting and not self._ledger.in_flight(name):
             self._pace.at_once(self._one(self._wanted[name], in_turn=False))
         return True
-
-    def refuse_unknown(self, unknown: Iterable[Wanted], told: Collection[Wanted]) -> None:
-        """Note objects whose kind the cluster does not serve; of those *told* it is known."""
-        for one in unknown:
-            self.unfinished = True
-            if one in told:
-                self.hold(one, "failed", _unserved(one))
-            else:
-                self.refuse(one, _unserved(one))
-
-    def refuse(self, one: Wanted, reason: str) -> None:
-        """Note that an object could not be applied."""
-        entry = one.entry
-        where = {"file": entry.file, "line": entry.line}
-        logger.error("object not applied", object=str(one.id), reason=reason, **where)
-        self._tell(one, "failed", reason)
-
-    def hold(self, one: Wanted, action: str, reason: str) -> None:
-        """Note an object that is not tried; that was told when it became so."""
-        self.held.append(_result(one, action, reason))
 
     async def _one(self, one: Wanted, *, in_turn: bool = True) -> None:
         kind = one.id.group, one.id.kind
@@ -223,7 +188,7 @@ class Applying:
         reason += f"; {sent.said}" if sent.said else ""
         if answer.names_nothing:
             self.unserved = self.unfinished = True
-            reason = _unserved(one)
+            reason = unserved(one)
         if is_final(answer.status, answer.reason):
             self.refused[str(one.id)] = one.entry.digest, reason
         self.refuse(one, reason)
@@ -234,11 +199,8 @@ class Applying:
         if sent.once and before is not None and before.uid:
             # What we created ourselves, and may look as it likes since.
             self.applied[str(one.id)] = before.model_copy(update={"digest": one.entry.digest})
-        note = self.hold if sent.once else self._tell
+        note = self.hold if sent.once else self.tell
         note(one, "skipped", sent.said)
-
-    def _tell(self, one: Wanted, action: str, message: str) -> None:
-        self.results.append(_result(one, action, message))
 
     def _note(self, one: Wanted, sent: Sent, answer: Answer) -> None:
         name, metadata, created = str(one.id), answer.metadata, answer.status == 201
@@ -254,22 +216,10 @@ class Applying:
             replicas=owns_replicas(metadata),
             encrypted=one.entry.encrypted,
         )
-        self._tell(one, "created" if created else "configured", sent.said)
+        self.tell(one, "created" if created else "configured", sent.said)
 
     def _doubt(self, name: str) -> None:
         """Remember that what was sent may have been done, or not."""
         before = self._known.get(name)
         if before is not None:
             self.applied[name] = before.unsure
-
-
-def _unserved(one: Wanted) -> str:
-    kind = f"{one.id.group or 'core'}/{one.entry.version} {one.id.kind}"
-    return f"the cluster serves no {kind}; tried again when it is defined"
-
-
-def _result(one: Wanted, action: str, message: str = "") -> ObjectResult:
-    entry = one.entry
-    return ObjectResult(
-        id=str(one.id), action=action, message=message, file=entry.file, line=entry.line
-    )
