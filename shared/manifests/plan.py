@@ -5,21 +5,20 @@ An edit names a workload; the plan finds it among the documents (and items of li
 the wanted values, and finds their places. Proving the outcome is up to `edit`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 from shared.images import ImageRef
 from shared.manifests.annotate import annotation_splices
 from shared.manifests.documents import Document, YamlError
-from shared.manifests.ids import ClusterKinds, WorkloadId, object_id
-from shared.manifests.load import items
+from shared.manifests.ids import ClusterKinds, WorkloadId
 from shared.manifests.nodes import Place, compose, walk
 from shared.manifests.policies import policy_name, spelling_like, spellings
 from shared.manifests.slots import Path
 from shared.manifests.splice import EditError, Splice, replace_scalar
+from shared.manifests.targets import Target, targets_of, value_at, want
 from shared.manifests.workloads import slots
 
 
@@ -47,47 +46,12 @@ class Annotate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
-    """An object in a text, and what is wanted of it."""
-
-    workload: WorkloadId
-    document: int
-    line: int
-    path: Path
-    value: dict[str, Any]
-    images: dict[Path, str] = field(default_factory=dict)
-    annotations: dict[str, str | None] = field(default_factory=dict)
-
-    @property
-    def wanted(self) -> bool:
-        return bool(self.images or self.annotations)
-
-    def error(self, reason: str) -> EditError:
-        """Return why it can't be edited, with its place."""
-        return EditError(f"line {self.line}: {self.workload}: {reason}")
-
-    def there(self) -> dict[str, Any]:
-        """Return the annotations as they are."""
-        found = self.value["metadata"].get("annotations")
-        return found if isinstance(found, dict) else {}
-
-    def changes(self) -> dict[str, str | None]:
-        """Return the wanted annotations that are not so already."""
-        there = self.there()
-        return {
-            key: value
-            for key, value in self.annotations.items()
-            if (key in there if value is None else there.get(key) != value)
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """All that is wanted of a text, by object."""
 
     documents: list[Document]
-    targets: list[_Target]
-    by_name: Mapping[tuple[str, str], list[_Target]]
+    targets: list[Target]
+    by_name: Mapping[tuple[str, str], list[Target]]
     """The same, by namespace and name: there may be thousands."""
     keys: frozenset[str]
     """Of all annotations."""
@@ -95,8 +59,8 @@ class Plan:
     @classmethod
     def of(cls, read: list[Document], default_namespace: str, cluster_kinds: ClusterKinds) -> Self:
         """Return a plan that wants nothing yet."""
-        targets = list(_targets(read, default_namespace, cluster_kinds))
-        by_name: dict[tuple[str, str], list[_Target]] = {}
+        targets = list(targets_of(read, default_namespace, cluster_kinds))
+        by_name: dict[tuple[str, str], list[Target]] = {}
         for one in targets:
             by_name.setdefault((one.workload.namespace, one.workload.name), []).append(one)
         keys = frozenset(key for one in targets for key in one.there())
@@ -135,7 +99,7 @@ class Plan:
 
         Raises: EditError.
         """
-        wanted: dict[int, list[_Target]] = {}
+        wanted: dict[int, list[Target]] = {}
         for target in self.targets:
             if target.wanted:
                 wanted.setdefault(target.document, []).append(target)
@@ -154,7 +118,7 @@ class Plan:
             for number, document in enumerate(self.documents)
         ]
         for target in self.targets:
-            _want(_at(values[target.document], target.path), target)
+            want(value_at(values[target.document], target.path), target)
         return values
 
     def error(self, document: int | None, reason: str) -> EditError:
@@ -163,7 +127,7 @@ class Plan:
         there = [one for one in wanted if one.document == document]
         return (there or wanted)[0].error(reason)
 
-    def _find(self, workload: WorkloadId) -> _Target:
+    def _find(self, workload: WorkloadId) -> Target:
         named = self.by_name.get((workload.namespace, workload.name), [])
         found = [target for target in named if workload.means(target.workload)]
         if len(found) == 1:
@@ -182,23 +146,7 @@ class Plan:
         return [*begins, len(text)]
 
 
-def _targets(
-    read: Iterable[Document], default_namespace: str, cluster_kinds: ClusterKinds
-) -> Iterator[_Target]:
-    for number, document in enumerate(read):
-        for path, line, value in items(document):
-            if not isinstance(value, dict):
-                continue
-            with suppress(ValueError):  # what has no name is nobody's target
-                found = object_id(
-                    value, default_namespace=default_namespace, cluster_kinds=cluster_kinds
-                )
-                yield _Target(
-                    workload=found.workload, document=number, line=line, path=path, value=value
-                )
-
-
-def _of_document(text: str, start: int, end: int, wanted: Sequence[_Target]) -> Iterator[Splice]:
+def _of_document(text: str, start: int, end: int, wanted: Sequence[Target]) -> Iterator[Splice]:
     piece = text[start:end]
     try:
         root = compose(piece)
@@ -209,12 +157,12 @@ def _of_document(text: str, start: int, end: int, wanted: Sequence[_Target]) -> 
             yield Splice(start=one.start + start, end=one.end + start, text=one.text)
 
 
-def _splices(text: str, root: Place, target: _Target) -> list[Splice]:
+def _splices(text: str, root: Place, target: Target) -> list[Splice]:
     try:
         found = [
             replace_scalar(text, _find_place(root, target, path), value)
             for path, value in target.images.items()
-            if _at(target.value, path) != value
+            if value_at(target.value, path) != value
         ]
         if changes := target.changes():
             metadata = _find_place(root, target, ("metadata",))
@@ -224,7 +172,7 @@ def _splices(text: str, root: Place, target: _Target) -> list[Splice]:
     return found
 
 
-def _find_place(root: Place, target: _Target, path: Path) -> Place:
+def _find_place(root: Place, target: Target, path: Path) -> Place:
     place = walk(root, (*target.path, *path))
     if place is None:
         raise EditError(f"{'.'.join(map(str, path))} has no place of its own")
@@ -243,24 +191,3 @@ def _spelt(
     if present:
         return {present[0]: value}
     return {key if "/" in key else spelling_like(key, here, in_file): value}
-
-
-def _want(value: dict[str, Any], target: _Target) -> None:
-    for path, text in target.images.items():
-        _at(value, path[:-1])[path[-1]] = text
-    if not target.changes():
-        return
-    metadata = value["metadata"]
-    gone = {key for key, one in target.annotations.items() if one is None}
-    annotations = target.there() | target.annotations
-    annotations = {key: one for key, one in annotations.items() if key not in gone}
-    if annotations:
-        metadata["annotations"] = annotations
-    elif metadata.get("annotations"):
-        del metadata["annotations"]
-
-
-def _at(value: Any, path: Path) -> Any:
-    for key in path:
-        value = value[key]
-    return value
