@@ -28,8 +28,9 @@ _TEXT = """\
 
 Measured by `make bench` on {machine}, with the real control plane, RabbitMQ, git
 server and registry of the sandbox on the same machine. Each value is a median (of 20; of 5 where
-1,000 objects are applied). The floor is the bare work without Flux, measured in the same run; the
-bar is what the value must reach. Groups of figures may come from different runs.
+1,000 objects are applied; 5,000 are applied once). The floor is the bare work without Flux,
+measured in the same run; the bar is what the value must reach. Groups of figures may come from
+different runs.
 
 {table}
 """

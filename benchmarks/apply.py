@@ -1,50 +1,60 @@
-"""Deploying 1,000 objects: first, again, and away."""
+"""Deploying 1,000 and 5,000 objects: first, again, and away."""
 
 import time
+from collections.abc import Callable
 
 from benchmarks import bare, change, drift
 from benchmarks.place import APPS, a_world, applied, apps, event, requests
 from benchmarks.row import LARGE, Row, at_least, at_most, median
+from benchmarks.usage import resident
 from sandbox.world import World
 
-OBJECTS = 4 * APPS
+MANY = 5 * APPS
+LARGEST = 200
+"""MiB."""
 
 
 async def measure() -> list[Row]:
-    """Measure everything about 1,000 objects, in one world."""
+    """Measure everything about 1,000 objects in one world, and about 5,000 in another."""
     async with a_world("bench") as world:
-        rows = await _first_and_prune(world)
+        rows = await _first_and_prune(world, APPS, turns=LARGE, share=0.7)
         await world.push("Add all apps", apps(world.namespace))
         await applied(world)
-        return [
-            *rows,
-            *await change.measure(world),
-            *await _nothing_changed(world),
-            *await drift.measure(world),
-        ]
+        rows += await change.measure(world, 4 * APPS, lambda floor: 2 * floor + 0.1)
+        rows += await _nothing_changed(world, APPS, lambda floor: 2 * floor + 0.1)
+        rows += await drift.measure(world)
+    async with a_world("large") as world:
+        rows += await _first_and_prune(world, MANY, turns=1, share=0.8)
+        await world.push("Add all apps", apps(world.namespace, MANY))
+        await applied(world)
+        rows += await change.measure(world, 4 * MANY, lambda floor: floor + 0.1)
+        rows += await _nothing_changed(world, MANY, lambda floor: 2 * floor)
+        used = resident(world.flux.children["cluster-applier"].pid)
+        rows.append(at_most(f"apply.memory.{4 * MANY}", used, "MiB", bar=LARGEST))
+    return rows
 
 
-async def _first_and_prune(world: World) -> list[Row]:
-    """Apply 1,000 objects into new namespaces and take them away, in turns with a bare loop."""
-    first, pruned, floors, bare_deletes = [], [], [], []
-    for turn in range(LARGE):
+async def _first_and_prune(world: World, count: int, *, turns: int, share: float) -> list[Row]:
+    """Apply *count* apps into new namespaces and take them away, in turns with a bare loop."""
+    first, pruned, floors, bare_deletes, size = [], [], [], [], 4 * count
+    for turn in range(turns):
         namespace = f"bare-{turn}"
         await world.kube.call("POST", "api/v1/namespaces", {"metadata": {"name": namespace}})
-        objects = bare.objects(namespace, APPS)
-        floors.append(OBJECTS / await bare.apply_all(world.kube, objects))
+        objects = bare.objects(namespace, count)
+        floors.append(size / await bare.apply_all(world.kube, objects))
         bare_deletes.append(await bare.delete_all(world.kube, objects))
-        first.append(OBJECTS / await _add(world, f"flux-{turn}"))
+        first.append(size / await _add(world, f"flux-{turn}", count))
         pruned.append(await _remove(world, f"flux-{turn}"))
     floor, deletes = median(floors), median(bare_deletes)
     return [
-        at_least("apply.first.1000", median(first), "objects/s", floor=floor, bar=0.7 * floor),
-        at_most("apply.prune.1000", median(pruned), "s", floor=deletes, bar=2 * deletes),
+        at_least(f"apply.first.{size}", median(first), "objects/s", floor=floor, bar=share * floor),
+        at_most(f"apply.prune.{size}", median(pruned), "s", floor=deletes, bar=2 * deletes),
     ]
 
 
-async def _add(world: World, name: str) -> float:
+async def _add(world: World, name: str, count: int) -> float:
     namespace = f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n"
-    files = {path.replace("apps/", f"{name}/"): text for path, text in apps(name).items()}
+    files = {path.replace("apps/", f"{name}/"): text for path, text in apps(name, count).items()}
     await world.push(f"Add namespace {name}", {f"{name}.yaml": namespace})
     await applied(world)
     return await _pushed(world, f"Add {name}", files)
@@ -64,7 +74,9 @@ async def _pushed(
     return time.perf_counter() - begin
 
 
-async def _nothing_changed(world: World) -> list[Row]:
+async def _nothing_changed(
+    world: World, apps_there: int, bar: Callable[[float], float]
+) -> list[Row]:
     """Ask for a sync when nothing changed: it may cost a list a kind, and nothing an object."""
     counts, times, floors, bare_counts = [], [], [], []
     for _ in range(LARGE):
@@ -77,13 +89,9 @@ async def _nothing_changed(world: World) -> list[Row]:
             await world.sync()
         times.append(time.perf_counter() - begin)
         counts.append(await requests(world) - before)
-    floor = median(floors)
+    floor, name = median(floors), f"apply.unchanged.{4 * apps_there}"
+    least, most = median(bare_counts), 20 + 8 * (apps_there // 500)  # by pages of 500
     return [
-        at_most(
-            "apply.unchanged.1000.requests",
-            *(median(counts), "requests"),
-            floor=median(bare_counts),
-            bar=20,
-        ),
-        at_most("apply.unchanged.1000", median(times), "s", floor=floor, bar=2 * floor + 0.1),
+        at_most(f"{name}.requests", median(counts), "requests", floor=least, bar=most),
+        at_most(name, median(times), "s", floor=floor, bar=bar(floor)),
     ]

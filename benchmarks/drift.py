@@ -7,7 +7,7 @@ from benchmarks.place import wait_value
 from benchmarks.row import TIMES, Row, at_most, median
 from sandbox.world import World
 
-BAR = 0.5
+BAR = 0.3
 """Seconds."""
 
 
