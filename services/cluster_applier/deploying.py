@@ -14,7 +14,7 @@ from services.cluster_applier.drifting import Drifting
 from services.cluster_applier.inventory_store import JUST_NOW
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.look import Look
-from services.cluster_applier.placing import Placed
+from services.cluster_applier.placing import NOTHING, Placed
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
 from services.cluster_applier.turns import Kind
@@ -37,7 +37,9 @@ class Deploying:
         """By object id: digest and reason of what the API server will never take."""
         self._unserved: frozenset[Wanted] = frozenset()
         """Objects of which it was told that the cluster does not serve their kind."""
-        self._placed: tuple[tuple[str, int], Placed] | None = None
+        self._placed = NOTHING
+        self._digest = ""
+        """Of the bundle that was placed."""
         self._hung: Mapping[Kind, str] = {}
         """By kind: the webhook that did not answer in the last round."""
 
@@ -123,12 +125,12 @@ class Deploying:
         return todo
 
     async def _place(self, bundle: Bundle) -> Placed:
-        discovery = self._target.discovery
-        key = bundle.digest, discovery.generation
-        if self._placed is None or self._placed[0] != key or self._placed[1].unknown:
-            found = await placing.placed(bundle, discovery)
-            self._placed = (bundle.digest, discovery.generation), found
-        return self._placed[1]
+        discovery, before = self._target.discovery, self._placed
+        same = self._digest == bundle.digest and before.generation == discovery.generation
+        if not same or before.unknown:
+            self._placed = await placing.placed(bundle, discovery, before)
+            self._digest = bundle.digest
+        return self._placed
 
     def _todo(self, placed: Placed, inventory: Inventory, applying: Applying) -> Plan:
         """Return what to apply, without what is Flux's own or was refused for ever."""

@@ -4,12 +4,10 @@ from dataclasses import dataclass, field
 
 from services.cluster_applier.apply import Applying
 from services.cluster_applier.domain.fence import Verdict
-from services.cluster_applier.placing import Placed
+from services.cluster_applier.placing import NOTHING, Placed
 from services.cluster_applier.prune import Pruning
 from shared.bundle.format import Bundle, Header
 from shared.contract import ObjectResult
-
-NOTHING = Placed(known=(), unknown=(), resources=frozenset())
 
 
 @dataclass(slots=True, kw_only=True)

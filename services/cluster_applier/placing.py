@@ -1,8 +1,9 @@
 """Where the objects of a bundle are in one cluster: which path, and which namespace."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.plan import Wanted
@@ -21,6 +22,10 @@ class Placed:
     unknown: tuple[Wanted, ...]
     """Of kinds that the cluster does not serve, or not yet; without a path."""
     resources: frozenset[Resource]
+    default_namespace: str = ""
+    """Where objects are that name no namespace."""
+    generation: int = -1
+    """Of the discovery that placed them."""
 
     def joined(self, late: "Placed") -> "Placed":
         """Return the same with what was placed *late*, of what was unknown."""
@@ -31,9 +36,24 @@ class Placed:
         )
 
 
-async def placed(bundle: Bundle, discovery: Discovery) -> Placed:
-    """Return where every object of *bundle* is."""
-    return await _place(bundle.header.index, bundle.header.default_namespace, discovery)
+NOTHING = Placed(known=(), unknown=(), resources=frozenset())
+
+
+async def placed(bundle: Bundle, discovery: Discovery, before: Placed = NOTHING) -> Placed:
+    """Return where every object of *bundle* is; of what was placed *before*, it is known."""
+    header, generation = bundle.header, discovery.generation
+    if (before.default_namespace, before.generation) != (header.default_namespace, generation):
+        before = NOTHING
+    there = {(one.entry.id, one.entry.version): one for one in before.known}
+    found = await _place(header.index, header.default_namespace, discovery, there)
+    kinds = {(one.id.group, one.id.kind) for one in found.known}
+    known = {one for one in before.resources if one.key in kinds}
+    return replace(
+        found,
+        resources=found.resources | known,
+        default_namespace=header.default_namespace,
+        generation=discovery.generation,
+    )
 
 
 async def placed_late(bundle: Bundle, unknown: Iterable[Wanted], discovery: Discovery) -> Placed:
@@ -50,11 +70,20 @@ async def resources(names: Iterable[str], discovery: Discovery) -> set[Resource]
     return {resource for resource in found if resource is not None}
 
 
-async def _place(entries: Iterable[Entry], default_namespace: str, discovery: Discovery) -> Placed:
+async def _place(
+    entries: Iterable[Entry],
+    default_namespace: str,
+    discovery: Discovery,
+    there: Mapping[tuple[str, str], Wanted] = MappingProxyType({}),
+) -> Placed:
     known, unknown, kinds = [], [], set()
     for number, entry in enumerate(entries):
         if number % SLICE == 0:
             await asyncio.sleep(0)  # thousands take long enough for others to be late
+        before = there.get((entry.id, entry.version))
+        if before is not None:
+            known.append(Wanted(id=before.id, entry=entry, path=before.path))
+            continue
         named = entry.object_id
         resource = await discovery.find(named, entry.version)
         if resource is None:

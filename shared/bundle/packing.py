@@ -6,9 +6,10 @@ is not compressed again, though an object before it grew, came or went.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 from shared.bundle.format import Bundle, Entry, Header, Place, encoded, whole_digest
@@ -60,12 +61,13 @@ def pack(header: Header, items: Iterable[Piece], before: Bundle | None = None) -
     """
     Return the bundle of *items*, objects and files; the header's lists of them are filled in.
 
-    Chunks that *before* has as well are not compressed again.
+    Chunks that *before* has as well are not compressed again, nor are its entries made again.
 
     Raises:
         PermanentError: an object is too large; it is named.
     """
     known = dict(zip(before.sums, before.chunks, strict=True)) if before else {}
+    there = {one.id: one for one in before.header.index} if before else {}
     sums: list[bytes] = []
     chunks: list[bytes] = []
     places: list[Place] = []
@@ -73,7 +75,7 @@ def pack(header: Header, items: Iterable[Piece], before: Bundle | None = None) -
         data = b"".join(item.body for item in some)
         sums.append(blake2b(data, digest_size=16).digest())
         chunks.append(known.get(sums[-1]) or zlib.compress(data, 1))
-        places += _places(some, number)
+        places += _places(some, number, there)
     header = _listing(header, places)
     digest = whole_digest(encoded(header))
     return Bundle(header=header, chunks=tuple(chunks), digest=digest, sums=tuple(sums))
@@ -107,10 +109,14 @@ def _listing(header: Header, places: Iterable[Place]) -> Header:
     return header.model_copy(update={"index": tuple(index), "encrypted": tuple(encrypted)})
 
 
-def _places(some: Iterable[Piece], chunk: int) -> Iterator[Place]:
+def _places(
+    some: Iterable[Piece], chunk: int, there: Mapping[str, Entry] = MappingProxyType({})
+) -> Iterator[Place]:
     offset = 0
     for item in some:
-        yield _place(item, chunk, offset)
+        before = there.get(item.name)
+        same = before is not None and _is_of(before, item, chunk, offset)
+        yield before if before and same else _place(item, chunk, offset)
         offset += len(item.body)
 
 
@@ -130,6 +136,16 @@ def _chunked(items: Iterable[Piece]) -> Iterator[list[Piece]]:
             some, size = [], 0
     if some:
         yield some
+
+
+def _is_of(entry: Entry, item: Piece, chunk: int, offset: int) -> bool:
+    """Tell whether an entry that is made already says all of an item."""
+    return (
+        isinstance(item, Item)
+        and (entry.chunk, entry.offset, entry.length) == (chunk, offset, len(item.body))
+        and (entry.digest, entry.version, entry.sealed) == (item.digest, item.version, item.sealed)
+        and (entry.file, entry.line, entry.encrypted) == (item.file, item.line, item.encrypted)
+    )
 
 
 def _place(item: Piece, chunk: int, offset: int) -> Place:

@@ -131,6 +131,7 @@ def test_one_change_leaves_most_chunks_as_they_were(kind: str) -> None:
     assert len(before.chunks) > 8
     assert len(set(after.chunks) - set(before.chunks)) <= 2
     assert max(len(zlib.decompress(chunk)) for chunk in after.chunks) <= CHUNK
+    assert after == pack(before.header, [*items[:300], *changed])
     reused = [chunk for chunk in after.chunks if any(chunk is old for old in before.chunks)]
     assert len(reused) >= len(after.chunks) - 2
 
