@@ -36,9 +36,10 @@ def plan(wanted: Iterable[Wanted], inventory: Inventory, drifted: Collection[str
     """Return what must be applied: new, changed, drifted, or not certain to have been applied."""
     apply, unchanged = [], 0
     for one in wanted:
-        applied = inventory.objects.get(str(one.id))
+        name = str(one.id)
+        applied = inventory.objects.get(name)
         same = applied is not None and applied.digest == one.entry.digest
-        if same and str(one.id) not in drifted:
+        if same and name not in drifted:
             unchanged += 1
         else:
             apply.append(one)
