@@ -78,6 +78,7 @@ class Settler:
         self, delivery: Delivery, error: MalformedError, *, queue: str
     ) -> None:
         """Send what can't be parsed to the dead letters at once."""
+        logger.error("dead letter", queue=queue, reason=str(error))
         await self._publisher.bury(DeadLetter.unreadable(delivery, error, queue=queue))
         await delivery.ack()
         HANDLED.labels(self._service, "unreadable", "dead").inc()
@@ -191,6 +192,8 @@ class Settler:
         if held.is_order:
             await self._publisher.publish(_rejected(held.envelope, _sentence(error)))
         if not held.is_order or not isinstance(error, PermanentError):
+            what = {"type": held.envelope.type, "about": held.envelope.subject}
+            logger.error("dead letter", queue=held.queue, reason=_sentence(error), **what)
             trace = "".join(traceback.format_exception(error))
             await self._publisher.bury(
                 DeadLetter.refused(
