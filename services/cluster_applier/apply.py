@@ -114,9 +114,9 @@ class Applying(Outcome):
         """Put an object back beside the rest, if this round is about it; return whether it is."""
         if self._pace is None or name not in self._wanted:
             return False
-        if name not in self._waiting and not self._ledger.in_flight(name):
-            self._pace.at_once(self._one(self._wanted[name], in_turn=False))
-        return True
+        if name in self._waiting or self._ledger.in_flight(name):
+            return True
+        return self._pace.at_once(self._one(self._wanted[name], in_turn=False))
 
     async def _one(self, one: Wanted, *, in_turn: bool = True) -> None:
         kind = one.id.group, one.id.kind

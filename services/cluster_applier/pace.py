@@ -37,9 +37,14 @@ class Pace:
         if tasks:
             await asyncio.wait(tasks, timeout=None if all_ else PATIENCE)
 
-    def at_once(self, work: Coroutine[None, None, None]) -> None:
-        """Do *work* beside the rest, without waiting for a slot."""
-        self._group.create_task(work, name=self._name)
+    def at_once(self, work: Coroutine[None, None, None]) -> bool:
+        """Do *work* beside the rest, without waiting for a slot; return whether it may begin."""
+        try:
+            self._group.create_task(work, name=self._name)
+        except RuntimeError:  # the round has ended, though who waits for that has not run yet
+            work.close()
+            return False
+        return True
 
     async def _one(self, item: T, work: Callable[[T], Awaitable[None]]) -> None:
         slot = _Slot(self)

@@ -15,6 +15,7 @@ from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.refusal import is_final, sentence
 from services.cluster_applier.kube import Kube
+from services.cluster_applier.pace import pace
 from shared.bundle.format import Bundle, Header, digest_of
 from shared.bundle.packing import Item, pack
 from shared.manifests import ObjectId
@@ -269,6 +270,15 @@ async def test_drift_of_another_object_is_put_back_while_a_large_apply_goes_on(
             await api.wait_asked("PATCH", path("ConfigMap n/drifts"), 1)
         assert not working.done()
         await cancelled(working)
+
+
+async def test_what_comes_when_a_round_has_just_ended_is_left_to_the_next() -> None:
+    async def work() -> None:
+        raise AssertionError
+
+    async with pace(1, name="round") as slots:
+        pass
+    assert not slots.at_once(work())
 
 
 def test_a_refused_secret_shows_no_value() -> None:
