@@ -56,14 +56,16 @@ class Answer:
         """Whether the same request may succeed later, though nobody changes it."""
         if self.ok and not isinstance(self.body, Mapping):
             return True  # somebody else answered: the server always shows an object
+        if self.overloaded or self.status in {408, 410}:
+            return True
         # A 500 may be an object's own fault: that never ends.
-        return self.overloaded or (self.status >= 500 and "typed patch" not in self.reason)
+        return self.status >= 500 and "typed patch" not in self.reason
 
     @property
     def transient(self) -> bool:
         """Whether this object may be taken a little later; others are none of its business."""
         # 409: somebody wrote at the same moment, or what is being deleted is in its way.
-        return self.passing or self.status in {408, 409, 410}
+        return self.passing or self.status == 409
 
     @property
     def reason(self) -> str:

@@ -1,6 +1,8 @@
 """An API server that misbehaves: all is applied in the end, nothing deleted, nothing a storm."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -258,3 +260,31 @@ async def test_an_inventory_that_is_too_large_for_the_server_is_told_and_nothing
     await whole(stage)
     assert await values(stage) == {"fewer"}
     assert api.count("DELETE") == 0
+
+
+async def test_where_one_request_in_five_fails_all_is_applied_all_the_same(
+    stage: Stage, api: ApiProxy
+) -> None:
+    acts = (*LISTED.values(), answers(409), loses_the_answer)
+    api.faults = [Fault(act=act, share=0.2 / len(acts)) for act in acts]
+    for number in range(3):
+        await stage.declare(maps(f"luck {number}"))
+        await whole(stage)
+        assert await values(stage) == {f"luck {number}"}
+    failed = sum(fault.met for fault in api.faults)
+    assert failed
+    assert len(api.asked) < 3 * (COUNT + 20) + 6 * failed, "no storm"
+    api.faults.clear()
+    await still_watches(stage, api)
+
+
+async def test_a_restart_of_the_api_server_itself_loses_nothing(
+    stage: Stage, api: ApiProxy
+) -> None:
+    if stage.cluster.kind != "real" or stage.cluster.pid is None:
+        pytest.skip("only the control plane that was started here can be restarted")
+    os.kill(stage.cluster.pid, signal.SIGUSR1)
+    await stage.declare(maps("restarted"))
+    await whole(stage)
+    assert await values(stage) == {"restarted"}
+    await still_watches(stage, api)
