@@ -1,12 +1,11 @@
 """fluxctl suspend, resume and diff."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from fluxctl.control import _lines
-from tests.unit.fluxctl.gateway import Gateway, a_gateway
+from tests.unit.fluxctl.gateway import Gateway
 
 DIFF = "/api/v1/syncs/apps/diff"
 FOUND: dict[str, Any] = {
@@ -23,12 +22,6 @@ FOUND: dict[str, Any] = {
     ],
     "left_off": 2,
 }
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    async with a_gateway() as found:
-        yield found
 
 
 async def test_a_difference_is_shown_object_by_object_without_colours_in_a_pipe(
