@@ -53,6 +53,7 @@ class Link:
         self._tells = tells
         self._name = name
         self._urls = deque(nodes(url))
+        self.is_cluster = len(self._urls) > 1
         self._connection: AbstractConnection | None = None
         self._open = asyncio.Event()
         self.problem = "not connected yet"
