@@ -87,13 +87,13 @@ async def test_status_is_told_once_with_the_sync_of_the_other_replica(stage: Sta
             name = f"{stage.namespace}:deployment/web"
             await stage.wait(
                 WorkloadChanged,
-                lambda one: (one.id, one.sync, one.status) == (name, "apps", "ready"),
+                lambda one: (one.id, one.sync, one.health) == (name, "apps", "ready"),
             )
             await asyncio.sleep(0.5)
             ready = [
                 one
                 for one in stage.told
-                if isinstance(one, WorkloadChanged) and (one.id, one.status) == (name, "ready")
+                if isinstance(one, WorkloadChanged) and (one.id, one.health) == (name, "ready")
             ]
             assert not ready, "told again by the replica that does not hold the Lease"
 
