@@ -116,7 +116,7 @@ class Presence:
         """Let go of what others should have."""
         self._members.forget(_now())
         REPLICAS.labels(self._service).set(self._members.count)
-        for number in self._members.to_yield(tuple(self._consumed)):
+        for number in self._members.to_yield(tuple(self._consumed), _now()):
             logger.debug("partition yielded", service=self._service, partition=number)
             self._let_go(number)
 

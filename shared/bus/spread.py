@@ -44,7 +44,8 @@ class Members:
 
     own: str
     _heard: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
-    _yielded: dict[int, tuple[str, int]] = field(default_factory=dict)
+    _yielded: dict[int, tuple[str, int, float]] = field(default_factory=dict)
+    """By partition: to whom, to which subscription of his, and when."""
 
     @property
     def count(self) -> int:
@@ -72,19 +73,26 @@ class Members:
         """Return the replica that should have a partition."""
         return first_choices({self.own, *self._heard})[number]
 
-    def to_yield(self, consumed: Collection[int]) -> list[int]:
+    def to_yield(self, consumed: Collection[int], now: float) -> list[int]:
         """
         Return which of the partitions that we consume are to be let go and subscribed to anew.
 
         The broker gives a partition to whoever subscribed first. So once its first choice has
-        subscribed, everybody else goes behind it, once for each of its subscriptions.
+        subscribed, everybody else goes behind it, once for each of its subscriptions; but no sooner
+        than all know who is there. Two who see different members (a replica that has died is still
+        counted by those who heard it) would else let go for each other again and again, until the
+        broker has delivered what lies there too often.
         """
         choices = first_choices({self.own, *self._heard})
         wanted = []
         for number in consumed:
             choice = choices[number]
             subscribed = self._heard[choice][1].get(number) if choice != self.own else None
-            if subscribed is not None and self._yielded.get(number) != (choice, subscribed):
-                self._yielded[number] = choice, subscribed
+            if subscribed is not None and self._is_news(number, choice, subscribed, now):
+                self._yielded[number] = choice, subscribed, now
                 wanted.append(number)
         return wanted
+
+    def _is_news(self, number: int, choice: str, subscribed: int, now: float) -> bool:
+        to, last, when = self._yielded.get(number, ("", 0, 0.0))
+        return to != choice or (last != subscribed and now - when > GONE)

@@ -1,6 +1,7 @@
 """Partitions are spread evenly over replicas, and all replicas agree how."""
 
 from collections import Counter
+from itertools import permutations
 
 import pytest
 
@@ -43,21 +44,43 @@ def test_what_another_should_have_is_yielded_once_it_has_subscribed_and_only_onc
     should = [number for number, one in first_choices([own, other]).items() if one == other]
 
     members.hear(present(other), now=0)
-    assert members.to_yield(range(PARTITIONS)) == []
+    assert members.to_yield(range(PARTITIONS), 0) == []
 
     members.hear(present(other, partitions=dict.fromkeys(should, 1)), now=1)
-    assert sorted(members.to_yield(range(PARTITIONS))) == sorted(should)
-    assert members.to_yield(range(PARTITIONS)) == []
+    assert sorted(members.to_yield(range(PARTITIONS), 1)) == sorted(should)
+    assert members.to_yield(range(PARTITIONS), 20) == []
 
 
-def test_who_subscribes_anew_is_let_in_front_again() -> None:
+def test_who_subscribes_anew_is_let_in_front_again_once_all_know_who_is_there() -> None:
     own, other = replicas(2)
     members = Members(own=own)
     number = next(n for n, one in first_choices([own, other]).items() if one == other)
     members.hear(present(other, partitions={number: 1}), now=0)
-    assert members.to_yield([number]) == [number]
+    assert members.to_yield([number], 0) == [number]
     members.hear(present(other, partitions={number: 17}), now=1)
-    assert members.to_yield([number]) == [number]
+    assert members.to_yield([number], 1) == []
+    assert members.to_yield([number], 1 + GONE) == [number]
+
+
+def test_two_who_see_different_members_do_not_let_go_for_each_other_for_ever() -> None:
+    one, other, dead, number = next(
+        (*names, number)
+        for names in permutations(replicas(8), 3)
+        for number in range(PARTITIONS)
+        if first_choices(names[:2])[number] == names[1] and first_choices(names)[number] == names[0]
+    )
+    new, old = Members(own=one), Members(own=other)
+    old.hear(present(dead), now=0)  # which the new one never heard
+    let_go, subscriptions = 0, {one: 1, other: 1}
+    for turn in range(40):
+        now = turn / 10
+        new.hear(present(other, partitions={number: subscriptions[other]}), now=now)
+        old.hear(present(one, partitions={number: subscriptions[one]}), now=now)
+        for name, members in ((one, new), (other, old)):
+            if members.to_yield([number], now):
+                let_go += 1
+                subscriptions[name] += 1
+    assert let_go == 2
 
 
 def test_who_is_silent_or_leaves_is_forgotten() -> None:
