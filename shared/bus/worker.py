@@ -70,9 +70,8 @@ class PartitionWorker:
 
     def take(self, envelope: Envelope) -> bool:
         """Work on a signal of our own where its partition is surely ours; say whether it is."""
-        number = partition(envelope.subject)
-        epoch = self._epochs.get(number)
-        if epoch is None or not epoch.is_active or self._ends[number].is_set():
+        epoch = self._epochs.get(partition(envelope.subject))
+        if epoch is None or not epoch.is_active:
             return False
         epoch.put(envelope)
         return True
@@ -125,8 +124,7 @@ class _Epoch:
         tasks: asyncio.TaskGroup,
         stop: asyncio.Event,
     ) -> None:
-        self.is_active = False
-        """Whether the broker has given us something, which it then gives to nobody else."""
+        self._is_ours = False
         self._stop = stop
         self._queue = queue
         self._entrance = entrance
@@ -134,6 +132,11 @@ class _Epoch:
         self._tasks = tasks
         self._lanes: dict[str, Lane] = {}
         self._gatherings: dict[str, Gathering] = {}
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the broker has given us something, as it then does to nobody else."""
+        return self._is_ours and not self._stop.is_set()
 
     async def run(self, subscription: Subscription) -> None:
         """Hand deliveries to their lanes until the end; the task group then waits for the lanes."""
@@ -146,10 +149,10 @@ class _Epoch:
                     return
                 for delivery in coming.result():
                     await self._admit(delivery)
-                self.is_active = True
+                self._is_ours = True
                 coming = asyncio.create_task(subscription.take(), name=f"{self._queue} take")
         finally:
-            self.is_active = False
+            self._is_ours = False
             await cancelled(stopping, coming)
 
     async def _admit(self, delivery: Delivery) -> None:
@@ -185,7 +188,7 @@ class _Epoch:
             try:
                 await lane.run()
             except ChannelLostError:
-                self.is_active = False  # at once: the other lanes are about to be cancelled
+                self._is_ours = False  # at once: the other lanes are about to be cancelled
                 raise
         del self._lanes[lane.subject]
 
