@@ -119,7 +119,7 @@ class Applying(Outcome):
         return self._pace.at_once(self._one(self._wanted[name], in_turn=False))
 
     async def _one(self, one: Wanted, *, in_turn: bool = True) -> None:
-        kind = one.id.group, one.id.kind
+        kind = one.id.key
         self._waiting.discard(str(one.id))
         if not await self._is_mine(one):
             return
@@ -166,7 +166,7 @@ class Applying(Outcome):
         return False
 
     async def _settle(self, one: Wanted, sent: Sent) -> None:
-        kind, answer = (one.id.group, one.id.kind), sent.answer
+        kind, answer = one.id.key, sent.answer
         if answer is None:
             self._leave(one, sent)
             return

@@ -117,7 +117,7 @@ class Live:
             return False
         named = ObjectId.parse(name)
         ours = self._ledger.owner(name) is not None or name in self._told
-        return ours or (named.group, named.kind) in KINDS
+        return ours or named.key in KINDS
 
     def _owned(self, name: str) -> WorkloadChanged:
         owner = self._ledger.owner(name) or ""

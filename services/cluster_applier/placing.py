@@ -46,7 +46,7 @@ async def placed(bundle: Bundle, discovery: Discovery, before: Placed = NOTHING)
         before = NOTHING
     there = {(one.entry.id, one.entry.version): one for one in before.known}
     found = await _place(header.index, header.default_namespace, discovery, there)
-    kinds = {(one.id.group, one.id.kind) for one in found.known}
+    kinds = {one.id.key for one in found.known}
     known = {one for one in before.resources if one.key in kinds}
     return replace(
         found,
@@ -65,7 +65,7 @@ async def placed_late(bundle: Bundle, unknown: Iterable[Wanted], discovery: Disc
 
 async def resources(names: Iterable[str], discovery: Discovery) -> set[Resource]:
     """Return the kinds of objects, given by their ids."""
-    kinds = {(named.group, named.kind) for named in map(ObjectId.parse, names)}
+    kinds = {named.key for named in map(ObjectId.parse, names)}
     found = [await discovery.preferred(*kind) for kind in kinds]
     return {resource for resource in found if resource is not None}
 

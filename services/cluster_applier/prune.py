@@ -30,7 +30,7 @@ from services.cluster_applier.domain.stages import staged
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from services.cluster_applier.pace import pace
 from services.cluster_applier.sending import patient
-from services.cluster_applier.turns import Kind, Turns
+from services.cluster_applier.turns import Turns
 from shared.contract import ObjectResult
 from shared.manifests import ObjectId
 from shared.runtime import faults
@@ -50,10 +50,6 @@ class _Gone:
     id: ObjectId
     applied: Applied
     resource: Resource | None
-
-    @property
-    def kind(self) -> Kind:
-        return self.id.group, self.id.kind
 
     @property
     def collection(self) -> str:
@@ -154,10 +150,10 @@ class Pruning:
         self._listed.add(collection)
 
     async def _in_turn(self, gone: _Gone) -> None:
-        if reason := self._turns.reason_to_hold(gone.kind):
+        if reason := self._turns.reason_to_hold(gone.id.key):
             self._fail(gone, reason, passing=True)
-        elif not self._turns.put_aside(gone.kind, gone):
-            with self._turns.taken(gone.kind):
+        elif not self._turns.put_aside(gone.id.key, gone):
+            with self._turns.taken(gone.id.key):
                 await self._one(gone)
 
     async def _one(self, gone: _Gone) -> None:
@@ -218,9 +214,9 @@ class Pruning:
         )
         await faults.reach("delete.after")
         if answer.passing:
-            self._turns.failed(gone.kind, webhook(answer.reason))
+            self._turns.failed(gone.id.key, webhook(answer.reason))
         else:
-            self._turns.answered(gone.kind)
+            self._turns.answered(gone.id.key)
         if answer.ok or answer.status == 404:
             self._forget(gone, "deleted")
             return True

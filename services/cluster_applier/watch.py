@@ -137,7 +137,7 @@ class Watches:
                     logger.debug("kind not compared", kind=resource.kind, reason=error.reason)
 
     async def _look_at(self, named: ObjectId) -> None:
-        resource = self._kinds.get((named.group, named.kind))
+        resource = self._kinds.get(named.key)
         if resource is None:
             return
         path = resource.path(named.namespace, named.name)

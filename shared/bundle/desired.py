@@ -53,7 +53,7 @@ def content(declared: Declared, mark_set: str) -> Content:
     metadata["labels"] = {MARK: mark(mark_set, declared.workload_id), **labels}
     wanted = {key: one for key, one in value.items() if key != "status"}
     wanted["metadata"] = metadata
-    if declared.id.group == "" and declared.id.kind == "Secret" and "stringData" in value:
+    if declared.id.is_secret and "stringData" in value:
         wanted = _with_data(wanted)
     compared = _encoded(wanted)
     if len(compared) > LARGEST:

@@ -128,7 +128,7 @@ def _item(declared: Declared, policies: Policies, mark_set: str, sealer: Sealer 
     if policies.manner_problem:
         raise ValueError(policies.manner_problem)
     found = content(declared, mark_set)
-    sealed = sealer if (declared.id.group, declared.id.kind) == ("", "Secret") else None
+    sealed = sealer if declared.id.is_secret else None
     named = declared.id
     if not has_known_scope(declared):
         written = declared.object["metadata"].get("namespace") or ""

@@ -73,6 +73,16 @@ class ObjectId:
     """Empty for cluster-scoped objects."""
     name: str
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Group and kind."""
+        return self.group, self.kind
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether nobody may see its values."""
+        return self.key == ("", "Secret")
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """

@@ -36,7 +36,7 @@ def difference(
     """
     if encrypted:
         before, after = _unnamed(before, after, "before"), _unnamed(after, before, "after")
-    elif (named.group, named.kind) == ("", "Secret"):
+    elif named.is_secret:
         before, after = _masked(before, after, "before"), _masked(after, before, "after")
     lines = unified_diff(_lines(before), _lines(after), "cluster", "git", lineterm="", n=3)
     text = "\n".join(lines)

@@ -164,7 +164,7 @@ class Ledger:
         found = frozenset(there)
         for name in list(self._fields):
             named = ObjectId.parse(name)
-            if (named.group, named.kind) == kind and name not in found:
+            if named.key == kind and name not in found:
                 yield Seen(id=name, fields="", version=0, manager="", at=at, gone=True)
 
 

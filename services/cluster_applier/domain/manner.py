@@ -56,4 +56,4 @@ def asked_by(body: bytes) -> Policies:
 
 def may_recreate(named: ObjectId) -> bool:
     """Tell whether an object may be deleted and created where it can't be changed."""
-    return (named.group, named.kind) in RECREATED
+    return named.key in RECREATED

@@ -21,7 +21,7 @@ class Wanted:
     @property
     def secret(self) -> bool:
         """Whether its values are."""
-        return self.entry.encrypted or (self.id.group, self.id.kind) == ("", "Secret")
+        return self.entry.encrypted or self.id.is_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class Scaling:
     def missing(self, kind: tuple[str, str], there: Collection[str]) -> list[ObjectId]:
         """Return the autoscalers of a group and kind that are not *there* any more."""
         known = [ObjectId.parse(name) for name in self._targets if name not in there]
-        return [named for named in known if (named.group, named.kind) == kind]
+        return [named for named in known if named.key == kind]
 
 
 def target(named: ObjectId, value: Mapping[str, Any]) -> str | None:
