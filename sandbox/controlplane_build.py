@@ -15,7 +15,6 @@ from pathlib import Path
 
 from sandbox import building, cache, go_toolchain
 from sandbox.errors import SandboxError
-from sandbox.process import Child
 from sandbox.progress import Say, to_stderr
 
 _SOURCES = Path(__file__).parent / "controlplane"
@@ -59,30 +58,20 @@ async def _compile(target: Path, say: Say) -> None:
         f"building the real control plane (Kubernetes, etcd, kwok) with {go} into {target}: "
         "3 to 10 minutes on two cores, this once; it loads 94 MB and fills Go's caches by 3.5 GB"
     )
-    log = target.with_suffix(".log")
-    log.unlink(missing_ok=True)
     unfinished = target.with_suffix(".new")
-    env = {**os.environ, "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-    # Another toolchain than this one would be loaded, and compile everything anew.
-    env["GOTOOLCHAIN"] = "local"
-    build_sh = _SOURCES / "build.sh"
-    compiler = await Child.start("the build", ["bash", build_sh, unfinished], log=log, env=env)
-    try:
-        await building.tell_until_done(_WHAT, compiler, _doing, say=say)
-    finally:
-        await compiler.stop()
-    if compiler.returncode != 0:
-        raise SandboxError(
-            f"the control plane could not be built: {compiler}\nIf that is about the network or "
-            "the disk, mend it and try again; without the build, take CLUSTER=emulator."
-        )
+    await building.compile_(
+        _WHAT,
+        ["bash", _SOURCES / "build.sh", unfinished],
+        log=target.with_suffix(".log"),
+        env={"PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"},
+        compiling="compiling its 2,700 packages",
+        remedy=(
+            "\nIf that is about the network or the disk, mend it and try again; without the build,"
+            " take CLUSTER=emulator."
+        ),
+        say=say,
+    )
     unfinished.rename(target)
-    log.unlink()
-
-
-def _doing(compiler: Child) -> str:
-    last = compiler.last_lines(1)
-    return last if last.startswith("go: downloading") else "compiling its 2,700 packages"
 
 
 def main() -> int:

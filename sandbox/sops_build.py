@@ -5,14 +5,12 @@ Run it by itself to build.
 """
 
 import asyncio
-import os
 import platform
 import sys
 from pathlib import Path
 
 from sandbox import building, cache, go_toolchain
 from sandbox.errors import SandboxError
-from sandbox.process import Child
 from sandbox.progress import Say, to_stderr
 
 SOPS = "v3.13.3"
@@ -51,26 +49,17 @@ async def _compile(target: Path, say: Say) -> None:
     go = await go_toolchain.find_or_install(_GO_MOD, say=say)
     say(f"building sops with {go} into {target}: 1 to 3 minutes on two cores, this once")
     unfinished = target.with_name(f"{target.name}.new")
-    # Another toolchain than this one would be loaded, and compile everything anew.
-    env = {**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOBIN": str(unfinished)}
     for module in _MODULES:
-        log = target.with_name(f"{target.name}.log")
-        log.unlink(missing_ok=True)
-        argv = [go, "install", "-trimpath", "-ldflags=-s -w", module]
-        compiler = await Child.start("the build", argv, log=log, env=env)
-        try:
-            await building.tell_until_done(module, compiler, _doing, say=say)
-        finally:
-            await compiler.stop()
-        if compiler.returncode != 0:
-            raise SandboxError(f"sops could not be built: {compiler}; mend it and try again")
-        log.unlink()
+        await building.compile_(
+            module,
+            [go, "install", "-trimpath", "-ldflags=-s -w", module],
+            log=target.with_name(f"{target.name}.log"),
+            env={"CGO_ENABLED": "0", "GOBIN": str(unfinished)},
+            compiling="compiling its packages",
+            remedy="; mend it and try again",
+            say=say,
+        )
     unfinished.rename(target)
-
-
-def _doing(compiler: Child) -> str:
-    last = compiler.last_lines(1)
-    return last if last.startswith("go: downloading") else "compiling its packages"
 
 
 def main() -> int:
