@@ -93,6 +93,7 @@ class Lane:
             group, self._pending = self._pending, []
             self._came.clear()
             kept = await self._settler.settle(self.subject, group)
+            self._gathering.end()
             self._pending = [*(kept.group if kept else ()), *self._pending]
 
     async def _rest(self, kept: Kept) -> None:

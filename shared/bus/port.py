@@ -56,11 +56,11 @@ class Window:
     """Messages of these types are gathered, but neither open it nor keep it open."""
     longer: Callable[[Sequence[Envelope]], float] = lambda _: 0.0
     """Says of what was gathered how long it must be quiet at least: more may be on its way."""
-    burst: float = 0.0
-    """Where it is given, groups that are handed over less than so long after one another are a
-    burst, of which the first ones do not wait: a single message is not held up ..."""
-    first: int = 1
-    """... nor are so many."""
+    soon: Callable[[Sequence[Envelope]], float] = lambda _: 0.0
+    """Says of what was gathered how soon after the end of the group before it is of one burst with
+    that one. Where a burst is possible its first groups do not wait: a single one is not held up,"""
+    first: int = 0
+    """nor are so many."""
     most: int = 0
     """Messages that each partition takes to gather them, where that is more than others take: the
     broker gives no more before these are worked off, so a larger group is cut."""

@@ -17,8 +17,8 @@ class Gathering:
     def __init__(self, window: Window | None) -> None:
         self._window = window
         self._touched = asyncio.Event()
-        self._closed = float("-inf")
-        """When it closed last."""
+        self._ended = float("-inf")
+        """When the last group was worked off."""
         self._in_burst = 0
         """Groups of the burst that were handed over."""
 
@@ -33,31 +33,32 @@ class Gathering:
         """Return when nothing came for a while, or somebody waits, or it took long enough."""
         if self._window is None:
             return
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._closed >= self._window.burst:
+        if self._since_the_last() >= self._window.soon(pending()):
             self._in_burst = 0
         self._in_burst += 1
-        is_free = self._window.burst and self._in_burst <= self._window.first
-        if not is_free and await self._gather(self._window, pending, draining):
-            self._in_burst = 0
-        self._closed = loop.time()
+        if self._in_burst > self._window.first:
+            await self._gather(self._window, pending, draining)
+
+    def end(self) -> None:
+        """Say that what was handed over is worked off."""
+        self._ended = asyncio.get_running_loop().time()
+
+    def _since_the_last(self) -> float:
+        return asyncio.get_running_loop().time() - self._ended
 
     async def _gather(
         self, window: Window, pending: Callable[[], list[Envelope]], draining: asyncio.Event
-    ) -> bool:
-        """Return whether it was quiet for so long at the end that a burst is over."""
+    ) -> None:
         loop = asyncio.get_running_loop()
         latest = loop.time() + window.max_wait
         while not draining.is_set() and _is_open(window, pending()):
             self._touched.clear()
             quiet = max(window.quiet, window.longer(pending()))
-            left = min(quiet, latest - loop.time())
             try:
-                async with asyncio.timeout(max(left, 0)):
+                async with asyncio.timeout(max(min(quiet, latest - loop.time()), 0)):
                     await self._touched.wait()
             except TimeoutError:
-                return left == quiet >= window.burst
-        return False
+                return
 
 
 def _is_open(window: Window, pending: list[Envelope]) -> bool:

@@ -339,24 +339,25 @@ async def test_a_window_takes_as_many_as_it_is_to_gather(broker: BrokerUnderTest
 async def test_a_window_for_bursts_gathers_behind_the_first_and_holds_up_no_single_one(
     broker: BrokerUnderTest,
 ) -> None:
-    window = Window(quiet=0.5, max_wait=10, burst=0.5, first=2)
+    def of_a_burst(gathered: Sequence[Envelope]) -> float:
+        return 3600.0 if any(one.message.reason == "burst" for one in gathered) else 0.0
+
+    def quiet(gathered: Sequence[Envelope]) -> float:
+        return 0.5 if len(gathered) == 10 else 3600.0
+
+    window = Window(longer=quiet, max_wait=3600, soon=of_a_burst, first=2)
     async with broker.connect("/test") as bus:
         seen = Seen()
         async with working(bus, "git-watcher", seen, window=window):
-            began = asyncio.get_running_loop().time()
             for number in (1, 2):
-                await bus.publish(poll())
+                await bus.publish(poll(reason="burst"))
                 await seen.wait_messages(number)
-            assert asyncio.get_running_loop().time() - began < 0.5
-            for _ in range(10):
-                await bus.publish(poll())
-                await asyncio.sleep(0.05)
+            await bus.publish(*(poll(reason="burst") for _ in range(10)))
             await seen.wait_messages(12)
-            began = asyncio.get_running_loop().time()
-            await bus.publish(poll())
-            await seen.wait_messages(13)
-            assert asyncio.get_running_loop().time() - began < 0.5
-    assert [len(group) for _, group in seen.groups] == [1, 1, 10, 1]
+            for number in (13, 14, 15):
+                await bus.publish(poll(reason="alone"))
+                await seen.wait_messages(number)
+    assert [len(group) for _, group in seen.groups] == [1, 1, 10, 1, 1, 1]
 
 
 async def test_a_window_closes_at_once_for_a_persons_order(broker: BrokerUnderTest) -> None:
