@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from shared.bundle.format import Bundle, Entry, Header, Place, digest_of
+from shared.bundle.chunks import Entry, Place, digest_of
+from shared.bundle.format import Bundle, Header
 from shared.bundle.packing import Item, joined
 from shared.bundle.render import File, read, render
 from shared.contract import ObjectResult
@@ -89,7 +90,7 @@ class Decrypting:
         What could not be read is tried again after *at_most* seconds.
         """
         header = bundle.header
-        if not header.encrypted:
+        if not bundle.files:
             return Opened(bundle=bundle)
         async with self._turns.setdefault(header.sync, asyncio.Lock()):
             known = self._known.get(header.sync)
@@ -105,7 +106,7 @@ class Decrypting:
         before = self._files.get(header.sync, {})
         found: dict[_Key, _Read] = {
             _key(header, place): before[key]
-            for place in header.encrypted
+            for place in bundle.files
             if (key := _key(header, place)) in before
         }
 
@@ -116,9 +117,9 @@ class Decrypting:
             else:
                 found[_key(header, place)] = Unread(file=place.file, reason=_UNTRIED, passing=True)
 
-        new = [one for one in header.encrypted if _key(header, one) not in found]
+        new = [one for one in bundle.files if _key(header, one) not in found]
         await each(new, look, at_once=AT_ONCE, name="decrypt")
-        read_ = [found[_key(header, place)] for place in header.encrypted]
+        read_ = [found[_key(header, place)] for place in bundle.files]
         self._files[header.sync] = {key: one for key, one in found.items() if isinstance(one, File)}
         return await asyncio.to_thread(_joined, bundle, read_)
 
@@ -150,7 +151,7 @@ def _rendered(text: bytes, place: Place, header: Header) -> _Read:
 def _joined(bundle: Bundle, files: Sequence[_Read]) -> Opened:
     """Put the objects of *files* beside the others; of two of one object the first counts."""
     rendered = render(one for one in files if isinstance(one, File))
-    there = {entry.id: entry for entry in bundle.header.index}
+    there = {entry.id: entry for entry in bundle.objects}
     unread = (
         *(one for one in files if isinstance(one, Unread)),
         *(Unread(file=one.file, line=one.line, reason=one.message) for one in rendered.problems),

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.plan import Wanted
-from shared.bundle.format import Bundle, Entry
+from shared.bundle.chunks import Entry
+from shared.bundle.format import Bundle
 from shared.manifests import ObjectId
 
 SLICE = 500
@@ -45,7 +46,7 @@ async def placed(bundle: Bundle, discovery: Discovery, before: Placed = NOTHING)
     if (before.default_namespace, before.generation) != (header.default_namespace, generation):
         before = NOTHING
     there = {(one.entry.id, one.entry.version): one for one in before.known}
-    found = await _place(header.index, header.default_namespace, discovery, there)
+    found = await _place(bundle.objects, header.default_namespace, discovery, there)
     kinds = {one.id.key for one in found.known}
     known = {one for one in before.resources if one.key in kinds}
     return replace(
@@ -82,7 +83,7 @@ async def _place(
             await asyncio.sleep(0)  # thousands take long enough for others to be late
         before = there.get((entry.id, entry.version))
         if before is not None:
-            known.append(Wanted(id=before.id, entry=entry, path=before.path))
+            known.append(before if before.entry is entry else replace(before, entry=entry))
             continue
         named = entry.object_id
         resource = await discovery.find(named, entry.version)

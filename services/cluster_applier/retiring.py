@@ -133,7 +133,7 @@ class Retiring:
         return reason_to_hold(
             going,
             (await self._books.known()).base,
-            declared=len(look.header.index),
+            declared=len(look.bundle.objects),
             limit=self._settings.prune_limit,
         )
 

@@ -106,7 +106,7 @@ def _is_behind(other: Header, header: Header) -> bool:
 def _ids(bundle: Bundle) -> set[str]:
     """Return the ids of all objects, those without a namespace also in the default one."""
     found: set[str] = set()
-    for entry in bundle.header.index:
+    for entry in bundle.objects:
         found.add(entry.id)
         named = entry.object_id
         if not named.namespace:

@@ -1,69 +1,26 @@
 """
-The bundle on the wire: records of a stream, the first with header and index, then the chunks.
+The bundle on the wire: records of a stream, the first with the header, then the chunks.
 
-The bytes of an object are the body of its server-side apply, so that nobody decodes what did not
-change. Chunks are compressed by themselves: the applier opens only those that it needs, and what
-did not change is not compressed again.
+Each chunk lists what it holds. So a commit that changes one object of thousands costs one chunk:
+the others are neither made nor read again.
 """
 
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.bundle import chunks
+from shared.bundle.chunks import Chunk, Entry, Place, whole_digest
 from shared.bundle.sealing import REMEDY, Opener
-from shared.manifests import ObjectId
 from shared.runtime.errors import PermanentError
 
-VERSION = "1"
+VERSION = "2"
 PARTIAL = 4
 """Bundles that are put together at a time; of two writers on one stream neither is lost."""
 Headers = Mapping[str, str]
-
-
-class Place(BaseModel):
-    """Where bytes are in the bundle."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    digest: str
-    file: str
-    """That they were read from."""
-    chunk: int
-    offset: int
-    length: int
-    sealed: bool = False
-    """Whether they are to be opened with the target's private key."""
-
-    @property
-    def name(self) -> str:
-        """What to call them."""
-        return self.file
-
-
-class Entry(Place):
-    """Where an object is in the bundle, and what it is."""
-
-    id: str
-    """As `ObjectId` writes it."""
-    version: str
-    """Of the kind's API: `v1`."""
-    line: int | None = None
-    encrypted: bool = False
-    """Whether its file was: then all its values are secret."""
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-        return self.id
-
-    @property
-    def object_id(self) -> ObjectId:
-        """The id, read."""
-        return ObjectId.parse(self.id)
 
 
 class Header(BaseModel):
@@ -94,23 +51,30 @@ class Header(BaseModel):
     """Objects that git declares to be ignored: neither applied nor pruned."""
     mark_set: str = ""
     """What the marks of its objects are made with, see `shared.manifests.marks`."""
-    index: tuple[Entry, ...] = ()
-    encrypted: tuple[Place, ...] = ()
-    """Files as they lie in git, for who can decrypt them."""
+    chunks: tuple[str, ...] = ()
+    """Digests of what the chunks list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A header, and the chunks that it indexes, compressed."""
+    """A header, and the chunks that it names."""
 
     header: Header
-    chunks: tuple[bytes, ...]
+    chunks: tuple[Chunk, ...]
     digest: str
     """Of all that matters: equal bundles have equal digests."""
-    sums: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
-    """Of the chunks before compression, where they were compressed here."""
     opener: Opener | None = field(default=None, compare=False, repr=False)
     _opened: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def objects(self) -> tuple[Entry, ...]:
+        """All objects that it holds open, in order."""
+        return tuple(one for chunk in self.chunks for one in chunk.objects)
+
+    @property
+    def files(self) -> tuple[Place, ...]:
+        """Files as they lie in git, for who can decrypt them."""
+        return tuple(one for chunk in self.chunks for one in chunk.files)
 
     def object(self, place: Place) -> bytes:
         """
@@ -130,7 +94,7 @@ class Bundle:
         if place.chunk not in self._opened:
             self._opened.clear()  # objects are asked for in order: one open chunk is enough
             try:
-                self._opened[place.chunk] = zlib.decompress(self.chunks[place.chunk])
+                self._opened[place.chunk] = self.chunks[place.chunk].opened()
             except zlib.error as error:
                 raise PermanentError(
                     f"the bundle of {self.header.sync} is damaged where {place.name} is: {error};"
@@ -152,13 +116,8 @@ class Bundle:
                 },
                 body,
             )
-            for number, body in enumerate((head, *self.chunks))
+            for number, body in enumerate((head, *(one.record for one in self.chunks)))
         ]
-
-
-def digest_of(body: bytes) -> str:
-    """Return the fingerprint of an object's body."""
-    return sha256(body).hexdigest()[:16]
 
 
 def encoded(header: Header) -> bytes:
@@ -166,16 +125,16 @@ def encoded(header: Header) -> bytes:
     return header.model_dump_json().encode()
 
 
-def whole_digest(encoded: bytes) -> str:
-    """Return the fingerprint of a bundle whose header is this."""
-    return sha256(encoded).hexdigest()[:32]
-
-
 class Assembler:
-    """Puts bundles together from a stream's records; torn, doubled and mixed ones do no harm."""
+    """
+    Puts bundles together from a stream's records; torn, doubled and mixed ones do no harm.
 
-    def __init__(self, opener: Opener | None = None) -> None:
+    What a bundle has in common with the *last* one is not read again.
+    """
+
+    def __init__(self, opener: Opener | None = None, last: Bundle | None = None) -> None:
         self._opener = opener
+        self._last = last
         self._parts: dict[str, dict[int, bytes]] = {}
 
     def take(self, headers: Headers, body: bytes) -> Bundle | None:
@@ -191,7 +150,9 @@ class Assembler:
         if len(parts) < count:
             return None
         del self._parts[digest]
-        return _whole(digest, [parts[n] for n in range(count)], self._opener)
+        whole = _whole(digest, [parts[n] for n in range(count)], self._opener, self._last)
+        self._last = whole or self._last
+        return whole
 
 
 def _part(headers: Headers) -> tuple[str, int, int] | None:
@@ -206,15 +167,24 @@ def _part(headers: Headers) -> tuple[str, int, int] | None:
     return digest, number, count
 
 
-def _whole(digest: str, parts: Sequence[bytes], opener: Opener | None) -> Bundle | None:
+def _whole(
+    digest: str, parts: Sequence[bytes], opener: Opener | None, last: Bundle | None
+) -> Bundle | None:
     """Return the bundle of *parts*, or nothing where they are not what their digest says."""
     try:
         encoded = zlib.decompress(parts[0])
         if whole_digest(encoded) != digest:
             return None
         header = Header.model_validate_json(encoded)
+        known = {one.record: one for one in last.chunks} if last else {}
+        chunks = tuple(_chunk(record, n, known) for n, record in enumerate(parts[1:]))
     except (zlib.error, ValueError):
         return None
-    if any(one.chunk >= len(parts) - 1 for one in (*header.index, *header.encrypted)):
+    if tuple(one.digest for one in chunks) != header.chunks:
         return None
-    return Bundle(header=header, chunks=tuple(parts[1:]), digest=digest, opener=opener)
+    return Bundle(header=header, chunks=chunks, digest=digest, opener=opener)
+
+
+def _chunk(record: bytes, number: int, known: Mapping[bytes, Chunk]) -> Chunk:
+    # Its list names its number, so that the same bytes are the same chunk.
+    return known.get(record) or chunks.read(record, number)

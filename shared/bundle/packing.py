@@ -6,13 +6,13 @@ is not compressed again, though an object before it grew, came or went.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
-from types import MappingProxyType
 from typing import Any
 
-from shared.bundle.format import Bundle, Entry, Header, Place, encoded, whole_digest
+from shared.bundle import chunks
+from shared.bundle.chunks import Chunk, Entry, Place, whole_digest
+from shared.bundle.format import Bundle, Header, encoded
 from shared.manifests import ObjectId
 from shared.runtime.errors import PermanentError
 
@@ -59,26 +59,20 @@ class Item(Piece):
 
 def pack(header: Header, items: Iterable[Piece], before: Bundle | None = None) -> Bundle:
     """
-    Return the bundle of *items*, objects and files; the header's lists of them are filled in.
+    Return the bundle of *items*, objects and files; the header's list of chunks is filled in.
 
-    Chunks that *before* has as well are not compressed again, nor are its entries made again.
+    Chunks that *before* has as well are not made again.
 
     Raises:
         PermanentError: an object is too large; it is named.
     """
-    known = dict(zip(before.sums, before.chunks, strict=True)) if before else {}
-    there = {one.id: one for one in before.header.index} if before else {}
-    sums: list[bytes] = []
-    chunks: list[bytes] = []
-    places: list[Place] = []
-    for number, some in enumerate(_chunked(items)):
-        data = b"".join(item.body for item in some)
-        sums.append(blake2b(data, digest_size=16).digest())
-        chunks.append(known.get(sums[-1]) or zlib.compress(data, 1))
-        places += _places(some, number, there)
-    header = _listing(header, places)
-    digest = whole_digest(encoded(header))
-    return Bundle(header=header, chunks=tuple(chunks), digest=digest, sums=tuple(sums))
+    known = {one.made_of[0].name: one for one in before.chunks if one.made_of} if before else {}
+    parts = [
+        _chunk(tuple(some), number, known.get(some[0].name))
+        for number, some in enumerate(_chunked(items))
+    ]
+    header = _listing(header, parts)
+    return Bundle(header=header, chunks=tuple(parts), digest=whole_digest(encoded(header)))
 
 
 def joined(bundle: Bundle, items: Iterable[Item], **header: Any) -> Bundle:
@@ -87,36 +81,35 @@ def joined(bundle: Bundle, items: Iterable[Item], **header: Any) -> Bundle:
 
     It stays in this process: its digest is that of no bundle on the wire.
     """
-    chunks = list(bundle.chunks)
-    places: list[Place] = [*bundle.header.index, *bundle.header.encrypted]
+    parts = list(bundle.chunks)
     for some in _chunked(items):
-        places += _places(some, len(chunks))
-        chunks.append(zlib.compress(b"".join(item.body for item in some), 1))
-    listed = _listing(bundle.header.model_copy(update=header), places)
+        parts.append(_chunk(tuple(some), len(parts), None))
+    listed = _listing(bundle.header.model_copy(update=header), parts)
     digest = whole_digest(bundle.digest.encode() + encoded(listed))
-    return Bundle(header=listed, chunks=tuple(chunks), digest=digest, opener=bundle.opener)
+    return Bundle(header=listed, chunks=tuple(parts), digest=digest, opener=bundle.opener)
 
 
-def _listing(header: Header, places: Iterable[Place]) -> Header:
-    """Return *header* with objects and files, each in its list."""
-    index: list[Entry] = []
-    encrypted: list[Place] = []
-    for place in places:
-        if isinstance(place, Entry):
-            index.append(place)
-        else:
-            encrypted.append(place)
-    return header.model_copy(update={"index": tuple(index), "encrypted": tuple(encrypted)})
+def _listing(header: Header, parts: Iterable[Chunk]) -> Header:
+    return header.model_copy(update={"chunks": tuple(one.digest for one in parts)})
 
 
-def _places(
-    some: Iterable[Piece], chunk: int, there: Mapping[str, Entry] = MappingProxyType({})
-) -> Iterator[Place]:
+def _chunk(some: tuple[Piece, ...], number: int, before: Chunk | None) -> Chunk:
+    """Return the chunk of *some*; where *before* holds the same, all or most of it is there."""
+    same = before is not None and before.made_of == some
+    if before and same and before.number == number:
+        return before
+    packed = before.packed if before and same else zlib.compress(_bytes(some), 1)
+    return chunks.made(_places(some, number), number, packed, some)
+
+
+def _bytes(some: Iterable[Piece]) -> bytes:
+    return b"".join(item.body for item in some)
+
+
+def _places(some: Iterable[Piece], chunk: int) -> Iterator[Place]:
     offset = 0
     for item in some:
-        before = there.get(item.name)
-        same = before is not None and _is_of(before, item, chunk, offset)
-        yield before if before and same else _place(item, chunk, offset)
+        yield _place(item, chunk, offset)
         offset += len(item.body)
 
 
@@ -136,16 +129,6 @@ def _chunked(items: Iterable[Piece]) -> Iterator[list[Piece]]:
             some, size = [], 0
     if some:
         yield some
-
-
-def _is_of(entry: Entry, item: Piece, chunk: int, offset: int) -> bool:
-    """Tell whether an entry that is made already says all of an item."""
-    return (
-        isinstance(item, Item)
-        and (entry.chunk, entry.offset, entry.length) == (chunk, offset, len(item.body))
-        and (entry.digest, entry.version, entry.sealed) == (item.digest, item.version, item.sealed)
-        and (entry.file, entry.line, entry.encrypted) == (item.file, item.line, item.encrypted)
-    )
 
 
 def _place(item: Piece, chunk: int, offset: int) -> Place:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from shared.bundle.chunks import digest_of
 from shared.bundle.desired import content, has_known_scope
-from shared.bundle.format import digest_of
 from shared.bundle.packing import Item, Piece
 from shared.bundle.sealing import Sealer
 from shared.contract import Container, EncryptedFile, Problem, Workload

@@ -60,7 +60,7 @@ class Shelf:
         return self._newest
 
     async def _read(self, digest: str, patience: float) -> None:
-        assembler = Assembler(self._opener)
+        assembler = Assembler(self._opener, self._newest)
         async with aclosing(self._bus.read(self._stream, self._offset)) as records:
             try:
                 while True:

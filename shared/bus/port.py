@@ -58,9 +58,9 @@ class Window:
     """Says of what was gathered how long it must be quiet at least: more may be on its way."""
     soon: Callable[[Sequence[Envelope]], float] = lambda _: 0.0
     """Says of what was gathered how soon after the end of the group before it is of one burst with
-    that one. Where a burst is possible its first groups do not wait: a single one is not held up,"""
+    that one."""
     first: int = 0
-    """nor are so many."""
+    """Groups of a burst that do not wait: a single one is not held up."""
     most: int = 0
     """Messages that each partition takes to gather them, where that is more than others take: the
     broker gives no more before these are worked off, so a larger group is cut."""

@@ -34,9 +34,7 @@ async def test_a_secret_reaches_the_cluster_and_is_sealed_in_the_broker(world: W
     async with rabbit.connect(world.flux.amqp_url, source="/test", prefetch=10) as bus:
         bundle = await Shelf(bus, "default", "apps").newest()
     assert bundle is not None
-    assert [one.id for one in bundle.header.index if one.sealed] == [
-        f"Secret {world.namespace}/login"
-    ]
+    assert [one.id for one in bundle.objects if one.sealed] == [f"Secret {world.namespace}/login"]
     for chunk in bundle.chunks:
         content = zlib.decompress(chunk)
         assert CANARY.encode() not in content

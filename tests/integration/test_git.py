@@ -158,7 +158,7 @@ async def test_what_is_pushed_comes_out_of_the_stream(git_place: Place) -> None:
             bundle = await shelf.newest()
             assert bundle
             assert bundle.header.revision == await git_place.copy.head()
-            values.append(json.loads(bundle.object(bundle.header.index[0]))["data"]["v"])
+            values.append(json.loads(bundle.object(bundle.objects[0]))["data"]["v"])
 
     assert values == ["1", "2"]
     assert bundle.header.height == 2

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.cluster_applier.domain.inventory import Applied, Inventory
 from services.cluster_applier.domain.stages import stage
-from shared.bundle.format import Entry
+from shared.bundle.chunks import Entry
 from shared.manifests import ObjectId
 
 

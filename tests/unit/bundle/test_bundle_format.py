@@ -4,11 +4,13 @@ import json
 import random
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
-from shared.bundle.format import PARTIAL, Assembler, Bundle, Header, digest_of
+from shared.bundle.chunks import digest_of
+from shared.bundle.format import PARTIAL, Assembler, Bundle, Header
 from shared.bundle.packing import CHUNK, Item, pack
 from shared.manifests import ObjectId
 from shared.runtime.errors import PermanentError
@@ -43,8 +45,8 @@ def test_every_object_comes_out_as_it_went_in() -> None:
     (found,) = assembled(bundle("a", *items).records())
 
     assert len(found.chunks) > 1
-    assert [found.object(entry) for entry in found.header.index] == [one.body for one in items]
-    assert [str(entry.object_id) for entry in found.header.index] == [str(i.id) for i in items]
+    assert [found.object(entry) for entry in found.objects] == [one.body for one in items]
+    assert [str(entry.object_id) for entry in found.objects] == [str(i.id) for i in items]
 
 
 def test_equal_content_has_an_equal_digest_and_another_revision_another() -> None:
@@ -87,7 +89,7 @@ def test_what_was_begun_and_never_ended_is_forgotten() -> None:
         {"flux-part": "7"},
         {"flux-parts": "0"},
         {"flux-digest": "other"},
-        {"flux-bundle": "2"},
+        {"flux-bundle": "1"},
     ],
 )
 def test_a_record_that_lies_about_its_place_completes_nothing(
@@ -104,6 +106,31 @@ def test_a_record_that_lies_about_its_place_completes_nothing(
 def test_a_header_that_is_not_what_its_digest_says_is_no_bundle(body: bytes) -> None:
     (headers, _), *chunks = bundle("a", item("x")).records()
     assert not assembled([(headers, body), *chunks])
+
+
+def list_of(text: str) -> bytes:
+    return zlib.compress(text.encode())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        b"junk",
+        list_of("["),
+        list_of("{}"),
+        list_of('{"files":[{"digest":"d","file":"a","chunk":7,"offset":0,"length":1}]}'),
+    ],
+)
+def test_a_chunk_that_does_not_list_what_the_header_says_makes_no_bundle(record: bytes) -> None:
+    head, (headers, _) = bundle("a", item("x")).records()
+    assert not assembled([head, (headers, record)])
+
+
+def test_a_chunk_less_than_the_header_says_makes_no_bundle() -> None:
+    records = bundle("a", item("x")).records()
+    alone = [({**headers, "flux-parts": "1"}, body) for headers, body in records[:1]]
+    assert not assembled(alone)
 
 
 def test_a_header_with_more_than_we_know_is_read() -> None:
@@ -129,11 +156,25 @@ def test_one_change_leaves_most_chunks_as_they_were(kind: str) -> None:
     after = pack(before.header, [*items[:300], *changed], before)
 
     assert len(before.chunks) > 8
-    assert len(set(after.chunks) - set(before.chunks)) <= 2
-    assert max(len(zlib.decompress(chunk)) for chunk in after.chunks) <= CHUNK
+    assert len({one.packed for one in after.chunks} - {one.packed for one in before.chunks}) <= 2
+    assert max(len(one.opened()) for one in after.chunks) <= CHUNK
     assert after == pack(before.header, [*items[:300], *changed])
-    reused = [chunk for chunk in after.chunks if any(chunk is old for old in before.chunks)]
-    assert len(reused) >= len(after.chunks) - 2
+
+
+def test_who_knows_the_bundle_before_makes_and_reads_only_what_changed() -> None:
+    items = [item(f"i{number:04}", 4_000) for number in range(1_000)]
+    before = bundle("a", *items)
+    changed = [*items[:300], item("i0300", 4_100), *items[301:]]
+    after = pack(before.header, changed, before)
+    read = assembled([*before.records(), *after.records()])
+
+    for old, new in ((before, after), read):
+        again = [one for one, two in zip(new.chunks, old.chunks, strict=True) if one is not two]
+        assert len(again) == 1
+        assert "ConfigMap shop/i0300" in {one.id for one in again[0].objects}
+    assert [read[1].object(one) for one in read[1].objects] == [
+        after.object(one) for one in after.objects
+    ]
 
 
 def test_foreign_records_are_passed_over() -> None:
@@ -152,7 +193,9 @@ def test_an_object_that_is_too_large_is_refused_by_name() -> None:
 
 def test_a_damaged_chunk_is_told_with_the_object_that_is_in_it() -> None:
     whole = bundle("r", item("a"))
-    damaged = Bundle(header=whole.header, chunks=(b"junk",), digest=whole.digest)
+    (chunk,) = whole.chunks
+    torn = replace(chunk, record=chunk.record[:-5])
+    damaged = replace(whole, chunks=(torn,))
 
     with pytest.raises(PermanentError, match="bundle of apps is damaged where ConfigMap shop/a is"):
-        damaged.object(whole.header.index[0])
+        damaged.object(whole.objects[0])

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.bundle.format import Bundle, Header, digest_of
+from shared.bundle.chunks import digest_of
+from shared.bundle.format import Header
 from shared.bundle.packing import joined, pack
 from shared.bundle.render import File, Rendered, read, render
 from shared.bundle.sealing import Opener, Sealer, generate
@@ -165,11 +166,9 @@ def test_an_encrypted_file_travels_whole_and_sealed() -> None:
     assert found.whole.sealed
     assert Opener(private).open(found.whole.body) == data
     packed = pack(HEADER, render([found]).whole)
-    (place,) = packed.header.encrypted
-    opened = Bundle(
-        header=packed.header, chunks=packed.chunks, digest="", opener=Opener(private)
-    ).object(place)
-    assert (opened, place.file, packed.header.index) == (data, "a.yaml", ())
+    (place,) = packed.files
+    opened = replace(packed, opener=Opener(private)).object(place)
+    assert (opened, place.file, packed.objects) == (data, "a.yaml", ())
 
 
 def test_of_an_encrypted_file_is_told_what_can_be_read() -> None:
@@ -183,14 +182,14 @@ def test_objects_join_a_bundle_in_memory_and_the_rest_stays() -> None:
     packed = pack(HEADER, (*file(CONFIG).items, *rendered(a=ENCRYPTED).whole))
     (more,) = file(CONFIG.replace("name: a", "name: b")).items
     both = joined(packed, [replace(more, encrypted=True)], problems=1)
-    assert [(one.id, one.encrypted) for one in both.header.index] == [
+    assert [(one.id, one.encrypted) for one in both.objects] == [
         ("ConfigMap shop/a", False),
         ("ConfigMap shop/b", True),
     ]
-    assert [json.loads(both.object(one))["metadata"]["name"] for one in both.header.index] == [
+    assert [json.loads(both.object(one))["metadata"]["name"] for one in both.objects] == [
         "a",
         "b",
     ]
-    assert both.object(both.header.encrypted[0]) == ENCRYPTED.encode()
+    assert both.object(both.files[0]) == ENCRYPTED.encode()
     assert (both.header.problems, packed.header.problems) == (1, 0)
     assert both.digest != packed.digest

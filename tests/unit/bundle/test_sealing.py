@@ -41,7 +41,7 @@ def travelled(opener: Opener | None, by: Sealer | None = None) -> Bundle:
 
 def test_who_holds_the_private_key_reads_what_was_sealed() -> None:
     found = travelled(Opener(PRIVATE))
-    assert found.object(found.header.index[0]) == SECRET
+    assert found.object(found.objects[0]) == SECRET
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_who_holds_the_private_key_reads_what_was_sealed() -> None:
 def test_nobody_else_does_and_is_told_what_is_missing(opener: Opener | None, told: str) -> None:
     found = travelled(opener)
     with pytest.raises(PermanentError, match=told):
-        found.object(found.header.index[0])
+        found.object(found.objects[0])
 
 
 def test_what_was_changed_on_its_way_is_not_opened() -> None:

@@ -16,7 +16,8 @@ from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.refusal import is_final, sentence
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.pace import pace
-from shared.bundle.format import Bundle, Header, digest_of
+from shared.bundle.chunks import digest_of
+from shared.bundle.format import Bundle, Header
 from shared.bundle.packing import Item, pack
 from shared.manifests import ObjectId
 from shared.runtime.errors import TemporaryError
@@ -45,8 +46,7 @@ def path(name: str) -> str:
 
 def wanted(bundle: Bundle) -> list[Wanted]:
     return [
-        Wanted(id=entry.object_id, entry=entry, path=path(entry.id))
-        for entry in bundle.header.index
+        Wanted(id=entry.object_id, entry=entry, path=path(entry.id)) for entry in bundle.objects
     ]
 
 
@@ -219,7 +219,7 @@ async def test_a_cluster_that_is_away_is_one_outage_and_what_was_done_is_known(
             await round_.apply(wanted(bundle), 1)
 
     digests = [round_.applied[name].digest for name in MAPS[:3]]
-    assert digests == [*(entry.digest for entry in bundle.header.index[:2]), ""]
+    assert digests == [*(entry.digest for entry in bundle.objects[:2]), ""]
 
 
 async def test_errors_of_all_objects_of_a_server_that_is_not_alive_are_its_own(

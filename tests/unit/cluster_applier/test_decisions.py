@@ -12,7 +12,8 @@ from services.cluster_applier.domain.ownership import last_manager, ours
 from services.cluster_applier.domain.plan import Wanted, obsolete, plan, reason_to_keep
 from services.cluster_applier.domain.stages import staged
 from services.cluster_applier.domain.status import rollout, state
-from shared.bundle.format import Entry, Header
+from shared.bundle.chunks import Entry
+from shared.bundle.format import Header
 from shared.contract import StateDeclared, SyncRequested
 from shared.manifests import ObjectId
 

@@ -54,15 +54,15 @@ def told(opened: Opened) -> Mapping[str, str]:
 
 
 def ids(opened: Opened) -> list[str]:
-    return [entry.id for entry in opened.bundle.header.index]
+    return [entry.id for entry in opened.bundle.objects]
 
 
 async def test_objects_are_as_if_their_file_lay_openly_in_git() -> None:
     sops = FakeSops(a=config_map("a"), b=f"{config_map('b')}---\n{config_map('c')}")
     opened = await Decrypting(sops).opened(bundle("a", "b", plain=config_map("x")))
     assert ids(opened) == [f"ConfigMap default/{name}" for name in "xabc"]
-    assert [one.encrypted for one in opened.bundle.header.index] == [False, True, True, True]
-    bodies = [json.loads(opened.bundle.object(one)) for one in opened.bundle.header.index]
+    assert [one.encrypted for one in opened.bundle.objects] == [False, True, True, True]
+    bodies = [json.loads(opened.bundle.object(one)) for one in opened.bundle.objects]
     assert all("fluxcd.io/sync-gc-mark" in one["metadata"]["labels"] for one in bodies)
     assert (opened.unread, opened.bundle.header.problems) == ((), 0)
 
@@ -78,7 +78,7 @@ async def test_a_file_is_decrypted_again_only_when_it_changes() -> None:
     await decrypting.opened(bundle("a", revision="4"))
     await decrypting.opened(bundle("a", "b2", revision="5"))
     assert sops.asked[-1] == "b2"  # what left git is not kept
-    (a, b), (same, other) = first.bundle.header.index, second.bundle.header.index
+    (a, b), (same, other) = first.bundle.objects, second.bundle.objects
     assert (a.digest == same.digest, b.digest == other.digest) == (True, False)
 
 
@@ -87,7 +87,7 @@ async def test_no_digest_is_made_of_a_value() -> None:
     for value in ("hunter1", "hunter2"):
         sops = FakeSops(a=config_map("a", value))
         opened = await Decrypting(sops).opened(bundle("a"))
-        digests.append(opened.bundle.header.index[0].digest)
+        digests.append(opened.bundle.objects[0].digest)
     assert digests[0] == digests[1]
 
 
@@ -121,7 +121,7 @@ async def test_a_failure_is_tried_again_and_what_was_read_is_not() -> None:
     sops.texts[b"b"] = config_map("b")
     opened = await decrypting.opened(bundle("a", "b"), at_most=0.0)
     assert sops.asked == ["a", "b", "b"]
-    assert (opened.unread, len(opened.bundle.header.index)) == ((), 2)
+    assert (opened.unread, len(opened.bundle.objects)) == ((), 2)
     assert opened.bundle.digest != failed.bundle.digest
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.waiting import Waiting
-from shared.bundle.format import Entry
+from shared.bundle.chunks import Entry
 from shared.contract import SyncCompleted, SyncRequested
 from shared.manifests import ObjectId
 from tests.unit.cluster_applier.fakes import FakeApi, FakeBus, serving

@@ -18,7 +18,7 @@ spec: {template: {spec: {containers: [{name: main, image: 'web:2'}]}}}
 
 def names(stage: Stage, sync_name: str = "apps") -> list[str]:
     bundle = [one for one in stage.bus.bundles() if one.header.sync == sync_name][-1]
-    return [str(item.id) for item in bundle.header.index]
+    return [str(item.id) for item in bundle.objects]
 
 
 def problems(stage: Stage) -> list[str]:

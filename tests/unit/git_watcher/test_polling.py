@@ -170,9 +170,7 @@ async def test_a_commit_that_changes_one_file_reads_one_file() -> None:
     assert len(stage.mirror.looked_at) == 1
     old, new = stage.bus.bundles()
     changed = [
-        (a.id, b.id)
-        for a, b in zip(old.header.index, new.header.index, strict=True)
-        if a.digest != b.digest
+        (a.id, b.id) for a, b in zip(old.objects, new.objects, strict=True) if a.digest != b.digest
     ]
     assert changed == [("ConfigMap shop/c100", "ConfigMap shop/c100")]
 
@@ -312,5 +310,5 @@ async def test_an_encrypted_file_is_told_and_published_as_it_lies_in_git() -> No
     (state,), (bundle,) = stage.bus.messages(StateDeclared), stage.bus.bundles()
     assert state.encrypted == (EncryptedFile(file="b.yaml"),)
     assert (state.objects, state.problems) == (1, ())
-    (place,) = bundle.header.encrypted
+    (place,) = bundle.files
     assert bundle.object(place) == text.encode()
