@@ -14,7 +14,7 @@ from services.cluster_applier.drifting import Drifting
 from services.cluster_applier.inventory_store import JUST_NOW
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.look import Look
-from services.cluster_applier.placing import NOTHING, Placed
+from services.cluster_applier.placing import Placed, Placing
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
 from services.cluster_applier.turns import Kind
@@ -37,9 +37,7 @@ class Deploying:
         """By object id: digest and reason of what the API server will never take."""
         self._unserved: frozenset[Wanted] = frozenset()
         """Objects of which it was told that the cluster does not serve their kind."""
-        self._placed = NOTHING
-        self._digest = ""
-        """Of the bundle that was placed."""
+        self._placing = Placing(target.discovery)
         self._hung: Mapping[Kind, str] = {}
         """By kind: the webhook that did not answer in the last round."""
 
@@ -76,14 +74,14 @@ class Deploying:
         self, bundle: Bundle, inventory: Inventory
     ) -> tuple[Placed, tuple[Wanted, ...]]:
         """Return where all of a bundle is, and what of it a round would apply, or has given up."""
-        placed, drifts = await self._place(bundle), self._drifting.drifts
+        placed, drifts = await self._placing.placed(bundle), self._drifting.drifts
         todo = plan(placed.known, inventory, {*drifts.pending, *drifts.contested})
         allowed = (one for one in todo.apply if self._settings.allows(one.id))
         return placed, tuple(allowed)
 
     async def deploy(self, look: Look, inventory: Inventory) -> None:
         """Apply what differs; what was done is remembered whatever ends us."""
-        look.placed = await self._place(look.bundle)
+        look.placed = await self._placing.placed(look.bundle)
         self._drifting.at_once = look.applying.correct
         try:
             await self._apply(look, inventory)
@@ -123,14 +121,6 @@ class Deploying:
             await self._target.watches.look_at(names - self._drifting.drifts.pending.keys())
         await self._books.announce(todo)
         return todo
-
-    async def _place(self, bundle: Bundle) -> Placed:
-        discovery, before = self._target.discovery, self._placed
-        same = self._digest == bundle.digest and before.generation == discovery.generation
-        if not same or before.unknown:
-            self._placed = await placing.placed(bundle, discovery, before)
-            self._digest = bundle.digest
-        return self._placed
 
     def _todo(self, placed: Placed, inventory: Inventory, applying: Applying) -> Plan:
         """Return what to apply, without what is Flux's own or was refused for ever."""

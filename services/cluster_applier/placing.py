@@ -1,13 +1,12 @@
 """Where the objects of a bundle are in one cluster: which path, and which namespace."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.plan import Wanted
-from shared.bundle.chunks import Entry
+from shared.bundle.chunks import Chunk, Entry
 from shared.bundle.format import Bundle
 from shared.manifests import ObjectId
 
@@ -17,16 +16,12 @@ SLICE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """The objects of a bundle."""
+    """The objects of a bundle, or of a part of it."""
 
-    known: tuple[Wanted, ...]
-    unknown: tuple[Wanted, ...]
+    known: tuple[Wanted, ...] = ()
+    unknown: tuple[Wanted, ...] = ()
     """Of kinds that the cluster does not serve, or not yet; without a path."""
-    resources: frozenset[Resource]
-    default_namespace: str = ""
-    """Where objects are that name no namespace."""
-    generation: int = -1
-    """Of the discovery that placed them."""
+    resources: frozenset[Resource] = frozenset()
 
     def joined(self, late: "Placed") -> "Placed":
         """Return the same with what was placed *late*, of what was unknown."""
@@ -37,23 +32,45 @@ class Placed:
         )
 
 
-NOTHING = Placed(known=(), unknown=(), resources=frozenset())
+NOTHING = Placed()
 
 
-async def placed(bundle: Bundle, discovery: Discovery, before: Placed = NOTHING) -> Placed:
-    """Return where every object of *bundle* is; of what was placed *before*, it is known."""
-    header, generation = bundle.header, discovery.generation
-    if (before.default_namespace, before.generation) != (header.default_namespace, generation):
-        before = NOTHING
-    there = {(one.entry.id, one.entry.version): one for one in before.known}
-    found = await _place(bundle.objects, header.default_namespace, discovery, there)
-    kinds = {one.id.key for one in found.known}
-    known = {one for one in before.resources if one.key in kinds}
-    return replace(
-        found,
-        resources=found.resources | known,
-        default_namespace=header.default_namespace,
-        generation=discovery.generation,
+class Placing:
+    """Places the bundles of one sync; a part that stays the same is placed once."""
+
+    def __init__(self, discovery: Discovery) -> None:
+        self._discovery = discovery
+        self._parts: list[tuple[Chunk, Placed]] = []
+        self._where = ("", -1)
+        """What places depend on: the default namespace, and the discovery that was asked."""
+        self._digest = ""
+        """Of the bundle that was placed as a whole."""
+        self._placed = NOTHING
+
+    async def placed(self, bundle: Bundle) -> Placed:
+        """Return where every object of *bundle* is."""
+        where = bundle.header.default_namespace, self._discovery.generation
+        if (self._digest, self._where) != (bundle.digest, where) or self._placed.unknown:
+            known = {id(chunk): one for chunk, one in self._parts} if self._where == where else {}
+            self._parts = [
+                (chunk, await self._part(chunk, where[0], known.get(id(chunk))))
+                for chunk in bundle.chunks
+            ]
+            self._placed = _joined([one for _, one in self._parts])
+            self._digest, self._where = bundle.digest, where
+        return self._placed
+
+    async def _part(self, chunk: Chunk, namespace: str, before: Placed | None) -> Placed:
+        if before is None or before.unknown:
+            return await _place(chunk.objects, namespace, self._discovery)
+        return before
+
+
+def _joined(parts: Sequence[Placed]) -> Placed:
+    return Placed(
+        known=tuple(one for part in parts for one in part.known),
+        unknown=tuple(one for part in parts for one in part.unknown),
+        resources=frozenset().union(*(part.resources for part in parts)),
     )
 
 
@@ -71,20 +88,11 @@ async def resources(names: Iterable[str], discovery: Discovery) -> set[Resource]
     return {resource for resource in found if resource is not None}
 
 
-async def _place(
-    entries: Iterable[Entry],
-    default_namespace: str,
-    discovery: Discovery,
-    there: Mapping[tuple[str, str], Wanted] = MappingProxyType({}),
-) -> Placed:
+async def _place(entries: Iterable[Entry], default_namespace: str, discovery: Discovery) -> Placed:
     known, unknown, kinds = [], [], set()
     for number, entry in enumerate(entries):
         if number % SLICE == 0:
             await asyncio.sleep(0)  # thousands take long enough for others to be late
-        before = there.get((entry.id, entry.version))
-        if before is not None:
-            known.append(before if before.entry is entry else replace(before, entry=entry))
-            continue
         named = entry.object_id
         resource = await discovery.find(named, entry.version)
         if resource is None:

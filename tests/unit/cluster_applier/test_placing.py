@@ -1,9 +1,9 @@
 """Where objects are is looked up once for as long as the cluster serves the same kinds."""
 
 from services.cluster_applier.discovery import Resource
-from services.cluster_applier.placing import placed
+from services.cluster_applier.placing import Placing
 from shared.bundle.format import Bundle, Header
-from shared.bundle.packing import Item, pack
+from shared.bundle.packing import CHUNK, Item, pack
 from shared.manifests import ObjectId
 
 MAPS = Resource(group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True)
@@ -22,20 +22,28 @@ class Serving:
         return {one.kind: one for one in (MAPS, NODES)}.get(named.kind)
 
 
-def bundle(*names: str, namespace: str = "default") -> Bundle:
+def bundle(*names: str, namespace: str = "default", before: Bundle | None = None) -> Bundle:
     items = [
-        Item(id=ObjectId.parse(name), version="v1", body=b"{}", digest=name, file="a.yaml", line=1)
+        Item(
+            id=ObjectId.parse(name),
+            version="v1",
+            body=b"x" * CHUNK,  # each in a chunk of its own
+            digest=name,
+            file="a.yaml",
+            line=1,
+        )
         for name in names
     ]
     what = {"sync": "apps", "target": "t", "repository": "r", "url": "u", "revision": "a"}
-    return pack(Header.model_validate({**what, "default_namespace": namespace}), items)
+    return pack(Header.model_validate({**what, "default_namespace": namespace}), items, before)
 
 
 async def test_what_was_placed_is_not_looked_up_again() -> None:
     serving = Serving()
-    first = await placed(bundle("ConfigMap a", "Node n", "Gear g"), serving)
+    placing, first = Placing(serving), bundle("ConfigMap a", "Node n")
+    await placing.placed(first)
     serving.asked.clear()
-    again = await placed(bundle("ConfigMap a", "ConfigMap b"), serving, first)
+    again = await placing.placed(bundle("ConfigMap a", "ConfigMap b", before=first))
 
     assert serving.asked == ["b"]
     assert [one.path for one in again.known] == [
@@ -45,11 +53,35 @@ async def test_what_was_placed_is_not_looked_up_again() -> None:
     assert [one.entry.digest for one in again.known] == ["ConfigMap a", "ConfigMap b"]
 
 
+async def test_a_kind_that_is_not_served_is_looked_for_again_and_alone() -> None:
+    serving = Serving()
+    placing, same = Placing(serving), bundle("ConfigMap a", "Gear g")
+    for _ in range(2):
+        assert [one.id.kind for one in (await placing.placed(same)).unknown] == ["Gear"]
+    assert serving.asked == ["a", "g", "g"]
+
+
 async def test_other_kinds_or_another_namespace_place_all_anew() -> None:
     serving = Serving()
-    first = await placed(bundle("ConfigMap a"), serving)
-    moved = await placed(bundle("ConfigMap a", namespace="shop"), serving, first)
+    placing, first = Placing(serving), bundle("ConfigMap a")
+    await placing.placed(first)
+    moved = await placing.placed(bundle("ConfigMap a", namespace="shop", before=first))
     assert [one.path for one in moved.known] == ["/api/v1/namespaces/shop/configmaps/a"]
     serving.generation += 1
-    await placed(bundle("ConfigMap a"), serving, first)
+    await placing.placed(bundle("ConfigMap a", namespace="shop", before=first))
     assert serving.asked == ["a", "a", "a"]
+
+
+async def test_what_was_placed_while_the_cluster_told_new_kinds_is_placed_once_more() -> None:
+    serving = Serving()
+    placing, same = Placing(serving), bundle("ConfigMap a")
+    find = serving.find
+
+    async def told(named: ObjectId, version: str) -> Resource | None:
+        serving.generation = 2
+        return await find(named, version)
+
+    serving.find = told  # type: ignore[method-assign]
+    for _ in range(3):
+        await placing.placed(same)
+    assert serving.asked == ["a", "a"]
