@@ -101,7 +101,8 @@ class Sops:
             )
         except OSError as error:
             raise PermanentError(
-                "sops is not installed where cluster-applier runs; put it on its PATH"
+                "sops is not installed where cluster-applier runs; build the image with"
+                " SOPS=v3.13.3, or put it on its PATH"
             ) from error
         try:
             async with asyncio.timeout(self._settings.timeout):

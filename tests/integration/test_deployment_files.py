@@ -66,7 +66,6 @@ def test_compose_shows_each_service_its_own_secrets_only() -> None:
         "repo-writer": folder("git"),
         "cluster-applier": folder("cluster"),
         "gateway": folder("gateway"),
-        "renderer": set(),
     }
 
 
@@ -81,25 +80,22 @@ def url_variable(service: str) -> str:
 
 def test_compose_gives_each_service_its_own_broker_user_only() -> None:
     for name in SERVICES:
-        own = {**compose()[name]["environment"]}
-        token = own.pop("RENDERER_TOKEN", None)
-        assert (token is not None) == (name in {"git-watcher", "repo-writer"})
-        ((key, url),) = own.items()
+        ((key, url),) = compose()[name]["environment"].items()
         assert key == url_variable(name)
         assert url.startswith(f"amqp://{name}:${{{variable(name)}_PASSWORD:?")
 
 
 def test_compose_gives_the_renderer_nothing_but_its_token_and_no_way_out() -> None:
-    found = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    found = yaml.safe_load((ROOT / "docker-compose.renderer.yml").read_text())
     one = found["services"]["renderer"]
-    assert one["profiles"] == ["renderer"]
     assert [*one["environment"]] == ["RENDERER_TOKEN"]
     assert one["networks"] == ["renderer"]
     assert found["networks"]["renderer"] == {"internal": True}
     assert one["read_only"]
     assert [each["target"] for each in one["volumes"]] == ["/etc/flux/flux.yaml"]
-    asking = {n for n, each in found["services"].items() if "renderer" in each.get("networks", ())}
-    assert asking == {"renderer", "git-watcher", "repo-writer"}
+    asking = {name: each["networks"] for name, each in found["services"].items()}
+    both = ["default", "renderer"]
+    assert asking == {"renderer": ["renderer"], "git-watcher": both, "repo-writer": both}
 
 
 def test_a_recreated_broker_finds_its_data_by_the_same_host_name() -> None:
@@ -118,18 +114,22 @@ def test_compose_publishes_on_loopback_only() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-async def test_docker_itself_reads_the_compose_file() -> None:
+@pytest.mark.parametrize("more", [(), ("renderer",)])
+async def test_docker_itself_reads_the_compose_files(more: tuple[str, ...]) -> None:
     if not await _has_compose():  # where there is no Docker, the structure above is what we know
         return
     users = [f"{variable(name)}_PASSWORD" for name in ("rabbitmq", *SERVICES)]
-    environment = {**os.environ, **dict.fromkeys(users, "x")}
-    file = ROOT / "docker-compose.yml"
+    environment = {**os.environ, **dict.fromkeys(users, "x"), "RENDERER_TOKEN": "x"}
+    files = ["docker-compose.yml", *(f"docker-compose.{name}.yml" for name in more)]
+    named = [word for file in files for word in ("--file", ROOT / file)]
     text = await process.run(
-        ["docker", "compose", "--file", file, "config", "--format", "json"], env=environment
+        ["docker", "compose", *named, "config", "--format", "json"], env=environment
     )
     found = json.loads(text)["services"]
-    assert set(found) == {"rabbitmq", "topology", *SERVICES}
+    assert set(found) == {"rabbitmq", "topology", *SERVICES, *more}
     assert set(found["topology"]["environment"]) == {"AMQP_URL", *map(url_variable, SERVICES)}
+    token = {"RENDERER_TOKEN"} if more else set()
+    assert set(found["git-watcher"]["environment"]) == {url_variable("git-watcher"), *token}
 
 
 async def _has_compose() -> bool:
