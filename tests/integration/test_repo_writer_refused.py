@@ -14,6 +14,8 @@ from tests.unit.repo_writer.given import (
     said,
 )
 
+pytestmark = BY_BOTH_DOORS
+
 
 async def test_a_hook_that_refuses_one_message_lets_the_others_pass(world: World) -> None:
     world.hook(
@@ -35,7 +37,6 @@ printf 'error: GH006: Protected branch.\n\033[31mSay %s\033[0m to nobody.\n' "$(
 exit 1"""
 
 
-@BY_BOTH_DOORS
 async def test_a_protected_branch_is_told_in_the_words_of_its_host_without_secrets(
     world: World,
 ) -> None:
@@ -58,7 +59,6 @@ async def test_a_protected_branch_is_told_in_the_words_of_its_host_without_secre
     assert await world.log() == ["First"]
 
 
-@BY_BOTH_DOORS
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
@@ -85,15 +85,17 @@ async def test_what_a_host_never_takes_is_not_tried_for_ever(
 
 
 async def test_what_the_host_refused_is_not_pushed_again_at_every_scan(world: World) -> None:
-    world.hook("update", "exit 1")
+    world.hook("pre-receive", "echo >> pushes; exit 1")
+    pushes = world.repository.path / "pushes"
     repo, refusals = await world.writer(), Refusals()
     first = await handle(repo, said(found()), refusals)
-    world.git.requests.clear()
+    before = pushes.read_text()
     again = await handle(repo, said(found()), refusals)
     assert events(again, UpdateRejected) == events(first, UpdateRejected)
-    assert not [one for one in world.git.requests if "receive-pack" in one.path]
+    assert before
+    assert pushes.read_text() == before
 
-    world.hook("update", "exit 0")
+    world.hook("pre-receive", "exit 0")
     assert events(await handle(repo, said(found("1.2.0")), refusals), UpdatePushed)
     await world.copy.pull()
     await world.copy.commit_and_push("Back", {"web.yaml": AUTOMATED})

@@ -9,7 +9,7 @@ from services.repo_writer.git_repo import GitRepo
 from shared.contract import Cause, OrderCompleted, UpdatePushed, UpdateRejected
 from shared.runtime.errors import TemporaryError
 from tests.integration.pull_hosts import RULES, TOKEN, PullHost, pull_host, words
-from tests.integration.writer_world import World, handle
+from tests.integration.writer_world import BY_BOTH_DOORS, World, handle
 from tests.unit.repo_writer.given import (
     AUTOMATED,
     HOST,
@@ -20,6 +20,8 @@ from tests.unit.repo_writer.given import (
     policies,
     said,
 )
+
+pytestmark = BY_BOTH_DOORS
 
 UPDATES = "flux/updates"
 JOB = "default:deployment/job"

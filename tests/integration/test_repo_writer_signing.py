@@ -9,7 +9,7 @@ import pytest
 from sandbox.errors import SandboxError
 from shared.contract import Cause, UpdatePushed
 from shared.runtime.errors import TemporaryError
-from tests.integration.writer_world import World, completed, handle, tag
+from tests.integration.writer_world import BY_BOTH_DOORS, World, completed, handle, tag
 from tests.unit.repo_writer.given import (
     HOST,
     WEB,
@@ -19,6 +19,8 @@ from tests.unit.repo_writer.given import (
     release,
     said,
 )
+
+pytestmark = BY_BOTH_DOORS
 
 
 def run(*argv: object, data: str = "") -> str:
