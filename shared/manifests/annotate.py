@@ -11,10 +11,10 @@ from shared.manifests.layout import (
     behind,
     column,
     in_front,
-    next_line,
     on_new_lines,
     step,
 )
+from shared.manifests.lines import ANY_BREAK, BREAKS, ends_line, line_start, next_line, unended
 from shared.manifests.nodes import Place, child, entries, key_of, target
 from shared.manifests.policies import policy_name
 from shared.manifests.splice import EditError, Splice, replace_text, write
@@ -108,7 +108,7 @@ def _remove(
 
 def _lines_of(text: str, entry: Entry) -> tuple[int, int]:
     key, value = entry
-    start = text.rfind("\n", 0, key.start) + 1
+    start = line_start(text, key.start)
     if text[start : key.start].strip():
         raise EditError("an annotation to remove does not stand on a line of its own")
     return start, _end_of_entry(text, value)
@@ -116,8 +116,8 @@ def _lines_of(text: str, entry: Entry) -> tuple[int, int]:
 
 def _without(text: str, start: int, end: int) -> Splice:
     """Take lines out; where the last one has no end, the one before it loses its own."""
-    if end == len(text) and not text.endswith("\n"):
-        start = len(text[:start].removesuffix("\n").removesuffix("\r"))
+    if end == len(text) and not ends_line(text):
+        start = len(unended(text[:start]))
     return Splice(start=start, end=end, text="")
 
 
@@ -126,7 +126,7 @@ def _end_of_entry(text: str, value: Place) -> int:
     last = value
     while last.is_mapping and not last.is_flow and last.node.pairs:
         last = entries(last)[-1][1]
-    if last.style in {"|", ">"} and text[last.end - 1] == "\n":
+    if last.style in {"|", ">"} and text[last.end - 1] in BREAKS:
         return last.end
     return next_line(text, last.end)
 
@@ -179,7 +179,9 @@ def _entry_to_follow(
 ) -> Entry | None:
     """Return the last entry of one line (of *names*, if given) that a line can follow."""
     for key, value in reversed(there):
-        one_line = value.style not in {"|", ">"} and "\n" not in text[key.start : value.end]
+        one_line = value.style not in {"|", ">"} and not ANY_BREAK.search(
+            text, key.start, value.end
+        )
         if one_line and (names is None or key_of(key) in names):
             return key, value
     return None

@@ -14,6 +14,7 @@ import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined] # the stubs do not re-export it
 
 from shared.manifests.builder import Builder, YamlError
+from shared.manifests.lines import ANY_BREAK
 
 __all__ = ["MAX_CHARACTERS", "Document", "YamlError", "documents"]
 
@@ -87,5 +88,5 @@ def _in_words(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
 def _unreadable(error: yaml.YAMLError, text: str) -> tuple[int | None, str]:
     if not isinstance(error, yaml.reader.ReaderError):
         return None, f"not valid YAML: {error}"
-    line = text.count("\n", 0, error.position) + 1
+    line = len(ANY_BREAK.findall(text, 0, error.position)) + 1
     return line, f"not valid YAML: {error.reason} (#x{error.character:04x})"

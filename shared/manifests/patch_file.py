@@ -15,6 +15,7 @@ import yaml
 from shared.manifests.documents import Document, YamlError, documents
 from shared.manifests.edit import Edit, edit
 from shared.manifests.ids import object_id
+from shared.manifests.lines import ends_line, line_start
 from shared.manifests.load import Declared, Loaded, Problem, load
 from shared.manifests.patches import PatchError, difference, equal, merged
 from shared.manifests.splice import EditError, write
@@ -134,7 +135,7 @@ def _with_document(text: str, generated: Declared, patch: Mapping[str, Any], nam
         read = documents(text)
     except YamlError as error:
         raise EditError(f"the patch file: {error.message}") from error
-    starts = [text.rfind("\n", 0, one.start) + 1 for one in read]
+    starts = [line_start(text, one.start) for one in read]
     for place, one in enumerate(read):
         name = _name(one, namespace)
         if name == str(generated.workload_id):
@@ -143,7 +144,7 @@ def _with_document(text: str, generated: Declared, patch: Mapping[str, Any], nam
             return text[: starts[place]] + new + kept + _headed(text[end:])
         if name > str(generated.workload_id):
             return text[: starts[place]] + new + _headed(text[starts[place] :])
-    return (f"{text}\n" if text and not text.endswith("\n") else text) + new
+    return (f"{text}\n" if text and not ends_line(text) else text) + new
 
 
 def _comments_at_the_end(document: str) -> str:

@@ -14,6 +14,7 @@ from shared.images import ImageRef
 from shared.manifests.annotate import annotation_splices
 from shared.manifests.documents import Document, YamlError
 from shared.manifests.ids import ClusterKinds, WorkloadId
+from shared.manifests.lines import line_start
 from shared.manifests.nodes import Place, compose, walk
 from shared.manifests.policies import policy_name, spelling_like, spellings
 from shared.manifests.slots import Path
@@ -141,7 +142,7 @@ class Plan:
 
     def _begins(self, text: str) -> list[int]:
         """Return where each document starts, from the start of its first line, and the end."""
-        begins = [text.rfind("\n", 0, one.start) + 1 for one in self.documents]
+        begins = [line_start(text, one.start) for one in self.documents]
         begins[0] = int(text.startswith("\ufeff"))
         return [*begins, len(text)]
 

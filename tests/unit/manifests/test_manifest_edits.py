@@ -29,6 +29,10 @@ def read(path: Path) -> str:
     return path.read_bytes().decode()  # read_text would translate line ends
 
 
+def odd(case: Path) -> bool:
+    return any(end in read(case / "before.yaml") for end in "\r\x85\u2028\u2029")
+
+
 def parsed(one: dict) -> SetImage | Annotate:
     workload = WorkloadId.parse(one["workload"])
     if "image" in one:
@@ -51,6 +55,19 @@ def test_a_golden_case(case: Path) -> None:
     after = edit(before, edits, default_namespace=namespace)
     assert after == read(case / "after.yaml")
     assert edit(after, edits, default_namespace=namespace) == after
+
+
+USUAL = [case for case in CASES if (case / "after.yaml").exists() and not odd(case)]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\x85", "\u2028", "\u2029"], ids=ascii)
+@pytest.mark.parametrize("case", USUAL, ids=lambda case: case.name)
+def test_however_lines_end_they_end_so_afterwards(case: Path, end: str) -> None:
+    wanted = json.loads((case / "edit.json").read_text())
+    edits = [parsed(one) for one in wanted["edits"]]
+    namespace = wanted.get("default_namespace", "default")
+    before, after = (read(case / name).replace("\n", end) for name in ("before.yaml", "after.yaml"))
+    assert edit(before, edits, default_namespace=namespace) == after
 
 
 POD = """\
