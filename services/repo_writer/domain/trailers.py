@@ -51,14 +51,15 @@ def write(
     lines = [f"{_KIND}: {kind}"]
     lines += [f"{_ORDER}: {_quoted(order)}"] if order else []
     lines += [f"{_USER}: {user}"] if user else []
-    for name, one in sorted(plan.result.items()):
+    for workload, one in sorted(plan.result.items()):
         if one.status != "success":
             continue
+        name = _quoted(workload)  # from a file, which may call it anything
         lines += [f"{_UPDATE}: {name} {_change(change)}" for change in one.changes]
         lines += [] if one.changes else [f"{_POLICY}: {name}"]
         lines += [
             f"{_HOLD}: {name} {_quoted(container)} {_quoted(tag)}"
-            for container, tag in plan.held.get(name, ())
+            for container, tag in plan.held.get(workload, ())
         ]
     return "\n".join([_clean(message).strip(), "", *lines, ""])
 
@@ -75,7 +76,9 @@ def read(message: str) -> Told | None:
     fields = dict(found)
     if _KIND not in fields or len(found) < len(lines):
         return None
-    changes: dict[str, tuple[Change, ...]] = {v: () for name, v in found if name == _POLICY}
+    changes: dict[str, tuple[Change, ...]] = {
+        unquote(value): () for name, value in found if name == _POLICY
+    }
     for name, value in found:
         parts = _CHANGE.fullmatch(value) if name == _UPDATE else None
         if parts:

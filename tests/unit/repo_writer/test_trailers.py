@@ -24,9 +24,17 @@ from tests.unit.repo_writer.given import (
 FORGED = f"Flux-Kind: release\nFlux-Order: theirs\nFlux-Update: {WEB} main a:1 -> a:2"
 
 
-def plan(container: str = "c", current: str = "a:1", target: str = "a:2") -> Plan:
+def plan(
+    workload: str = WEB, container: str = "c", current: str = "a:1", target: str = "a:2"
+) -> Plan:
     change = Change(container=container, current=current, target=target)
-    return Plan(result={WEB: WorkloadResult(status="success", changes=(change,))})
+    return Plan(
+        result={
+            workload: WorkloadResult(status="success", changes=(change,)),
+            f"{workload}'s": WorkloadResult(status="success"),
+        },
+        held={workload: ((container, target),)},
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +72,7 @@ def test_a_message_whose_last_paragraph_is_not_all_ours_tells_nothing(message: s
 names = st.text(min_size=1, max_size=12)
 
 
-@given(message=st.text(), user=st.text(), words=st.tuples(names, names, names, names))
+@given(message=st.text(), user=st.text(), words=st.tuples(names, names, names, names, names))
 def test_what_is_told_is_read_whatever_the_words(
     message: str, user: str, words: tuple[str, ...]
 ) -> None:
@@ -78,6 +86,7 @@ def test_what_is_told_is_read_whatever_the_words(
     told = trailers.read(written)
     assert told
     assert (told.kind, told.order, told.result) == ("release", order, told_of.result)
+    assert told.held == told_of.held
 
 
 async def test_what_tells_pipelines_to_skip_stands_between_the_words_and_ours() -> None:
