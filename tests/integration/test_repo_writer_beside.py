@@ -90,6 +90,29 @@ async def test_the_sync_tag_goes_forward_only(world: World) -> None:
     assert other != first
 
 
+@BY_BOTH_DOORS
+async def test_a_sync_tag_that_others_moved_goes_forward_from_where_it_is(world: World) -> None:
+    repo, first = await world.writer(), await world.copy.head()
+    second = await world.copy.commit_and_push("Second", {"note": "b"})
+    third = await world.copy.commit_and_push("Third", {"note": "c"})
+    await world.copy.git("checkout", "--quiet", "--orphan", "other")
+    other = await world.copy.commit("Other")
+    await world.copy.git("checkout", "--quiet", "main")
+    await handle(repo, said(completed(first)))
+    for moved, told, seen in (
+        (second, first, second),  # ahead of what is told
+        (third, second, third),
+        (third, third, third),  # by a tag of theirs, without a message
+        (other, second, second),  # to where the branch has never been
+        (first, second, second),  # back
+        ("", third, third),  # away
+    ):
+        what = f"+{moved}:refs/tags/flux-sync" if moved else ":refs/tags/flux-sync"
+        await world.copy.git("push", "--quiet", "origin", what)
+        await handle(await world.writer(f"{moved}-{told}"), said(completed(told)))
+        assert await tag(world) == seen, (moved, told)
+
+
 async def test_a_tag_that_is_where_it_should_be_costs_no_request(world: World) -> None:
     repo, head = await world.writer(), await world.copy.head()
     await handle(repo, said(completed(head)))

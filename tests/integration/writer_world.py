@@ -1,5 +1,6 @@
 """What repo-writer's tests share: a repository at a real git host, and writers that come to it."""
 
+import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -90,20 +91,35 @@ async def writer_world(git: GitServer, root: Path, door: str) -> AsyncIterator[W
 
 
 async def handle(
-    repo: GitRepo, group: Iterable[Envelope], refusals: Refusals | None = None
+    repo: GitRepo,
+    group: Iterable[Envelope],
+    refusals: Refusals | None = None,
+    registry: FakeRegistry | None = None,
 ) -> Outcome:
-    registry = FakeRegistry(web=("1.1.0", "1.0.0"))
     return await handlers.on_group(
         REPOSITORY,
         list(group),
         repos={REPOSITORY: repo},
-        registry=registry,
+        registry=registry or FakeRegistry(web=("1.1.0", "1.0.0")),
         refusals=refusals or Refusals(),
     )
 
 
 def completed(revision: str) -> SyncCompleted:
     return SyncCompleted(sync="apps", target="default", repository=REPOSITORY, revision=revision)
+
+
+async def notes(world: World) -> list[Any]:
+    """Return the notes of the commits of the branch, the newest first."""
+    await world.copy.pull()
+    await world.copy.git("fetch", "--quiet", "origin", "refs/notes/flux:refs/notes/flux")
+    noted = (await world.copy.git("notes", "--ref=flux", "list")).split()[1::2]
+    heads = (await world.copy.git("log", "--format=%H")).split()
+    return [
+        json.loads(await world.copy.git("notes", "--ref=flux", "show", one))
+        for one in heads
+        if one in noted
+    ]
 
 
 async def tag(world: World) -> str:
