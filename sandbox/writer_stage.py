@@ -65,15 +65,25 @@ class WriterStage:
 
 @asynccontextmanager
 async def writer_stage(
-    broker: Broker, git: GitServer, root: Path, name: str, *, door: str = "http"
+    broker: Broker,
+    git: GitServer,
+    root: Path,
+    name: str,
+    *,
+    door: str = "http",
+    automation: Mapping[str, object] | None = None,
 ) -> AsyncIterator[WriterStage]:
-    """Make a repository and a virtual host of its own for one test; writers come by *door*."""
+    """
+    Make a repository and a virtual host of its own for one test; writers come by *door*.
+
+    Their *automation* is that of flux.yaml.
+    """
     repository = await git.create(f"{name}/apps")
     copy = await WorkingCopy.clone(repository, root / "copy")
     where = _by_ssh(git, repository) if door == "ssh" else _by_http(git, repository)
     sync = {"name": "apps", "git": {**where, "branch": "main"}}
-    health = {"repo_writer": 0}
-    (root / "flux.yaml").write_text(json.dumps({"syncs": [sync], "health": health}))
+    config = {"syncs": [sync], "health": {"repo_writer": 0}, "automation": automation or {}}
+    (root / "flux.yaml").write_text(json.dumps(config))
     async with virtual_host(broker, "writer") as url:
         wanted = topology([("default", "apps")])
         await declare(wanted, amqp_url=url, management_url=broker.management_url)
