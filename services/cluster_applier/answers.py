@@ -8,6 +8,10 @@ from typing import Any
 import aiohttp
 
 from services.cluster_applier.domain.fields import Owned
+from services.cluster_applier.domain.refusal import unreadable
+
+LONGEST = 1000
+"""Characters of a reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +62,7 @@ class Answer:
             return True  # somebody else answered: the server always shows an object
         if self.overloaded or self.status in {408, 410}:
             return True
-        # A 500 may be an object's own fault: that never ends.
-        return self.status >= 500 and "typed patch" not in self.reason
+        return self.status >= 500 and not unreadable(self.reason)
 
     @property
     def transient(self) -> bool:
@@ -73,8 +76,8 @@ class Answer:
         if self.ok:
             return f"the answer (HTTP {self.status}) is no object"
         if isinstance(self.body, Mapping):
-            return str(self.body.get("message") or self.body)[:1000]
-        return f"HTTP {self.status}: {self.body}"[:1000]
+            return _shortened(str(self.body.get("message") or self.body))
+        return _shortened(f"HTTP {self.status}: {self.body}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,11 @@ class Event:
     """BEGUN | ADDED | MODIFIED | DELETED | BOOKMARK | ERROR"""
     object: Mapping[str, Any]
     """With `metadata`, or for an error with `code` and `message`."""
+
+
+def _shortened(said: str) -> str:
+    """Leave the middle out: what is wrong is said first or, after a long value, last."""
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 300]} ... {said[-300:]}"
 
 
 def _quoted(said: str) -> str:

@@ -13,12 +13,12 @@ from services.cluster_applier.domain.inventory import ANY, Applied
 from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.plan import Wanted
-from services.cluster_applier.domain.refusal import is_final, sentence, webhook
+from services.cluster_applier.domain.refusal import is_final, webhook
 from services.cluster_applier.domain.stages import DEFINITIONS, stage, staged
 from services.cluster_applier.domain.takeover import owns_replicas
 from services.cluster_applier.established import wait_established
 from services.cluster_applier.kube import Kube
-from services.cluster_applier.outcome import Outcome, unserved
+from services.cluster_applier.outcome import Outcome, unserved, why
 from services.cluster_applier.pace import Pace, pace
 from services.cluster_applier.putting import put
 from services.cluster_applier.sending import IGNORED, Sent
@@ -177,15 +177,14 @@ class Applying(Outcome):
         if answer.passing or meaningless:
             self.turns.failed(kind, webhook(answer.reason))
             self._doubt(str(one.id))
-            self.refuse(one, sentence(answer.status, answer.reason, answer.body, secret=one.secret))
+            self.refuse(one, why(one, answer))
             await self._kube.alive()
             return
         self.turns.answered(kind)
         if answer.ok:
             self._note(one, sent, answer)
             return
-        reason = sentence(answer.status, answer.reason, answer.body, secret=one.secret)
-        reason += f"; {sent.said}" if sent.said else ""
+        reason = why(one, answer) + (f"; {sent.said}" if sent.said else "")
         if answer.names_nothing:
             self.unserved = self.unfinished = True
             reason = unserved(one)

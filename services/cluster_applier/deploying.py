@@ -107,8 +107,9 @@ class Deploying:
         discovery = self._target.discovery
         late = await placing.placed_late(look.bundle, look.placed.unknown, discovery)
         todo = await self._announced(late, inventory, look.applying)
+        look.unchanged += todo.unchanged
         await look.applying.apply(todo.apply, self._target.settings.concurrency)
-        look.applying.refuse_unknown(late.unknown, self._unserved)
+        look.applying.refuse_unknown(late.unknown, self._unserved, discovery)
         self._unserved = frozenset(late.unknown)
         look.placed = look.placed.joined(late)
 

@@ -13,9 +13,9 @@ from services.cluster_applier.deploying import Deploying
 from services.cluster_applier.domain.comparing import difference
 from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.plan import Wanted, obsolete
-from services.cluster_applier.domain.refusal import sentence
 from services.cluster_applier.domain.takeover import leaves_replicas
 from services.cluster_applier.kube import Kube
+from services.cluster_applier.outcome import why
 from services.cluster_applier.putting import put
 from services.cluster_applier.target import Target
 from shared.bundle.format import Bundle
@@ -68,8 +68,7 @@ class Diffing:
         if answer is None:
             return None
         if not answer.ok:
-            why = sentence(answer.status, answer.reason, answer.body, secret=one.secret)
-            return _told(one, "failed", "; ".join(filter(None, (why, sent.said))))
+            return _told(one, "failed", "; ".join(filter(None, (why(one, answer), sent.said))))
         after = _with_replicas(answer.body, live) if leaves_replicas(one.id.kind, body) else None
         encrypted = one.entry.encrypted or (known is not None and known.encrypted)
         text = await asyncio.to_thread(

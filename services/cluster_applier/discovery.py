@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from services.cluster_applier.kube import DISCOVERY, Kube
 from shared.manifests import ObjectId
@@ -24,6 +25,8 @@ class Resource:
     namespaced: bool
     listed: bool = True
     """Whether its objects can be listed and watched."""
+    applied: bool = True
+    """Whether its objects can be declared; those that only ask the server something can't."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -33,12 +36,12 @@ class Resource:
     def collection(self, namespace: str = "") -> str:
         """Return the path of its objects, in one namespace or in all."""
         base = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        inside = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        inside = f"/namespaces/{quote(namespace)}" if self.namespaced and namespace else ""
         return f"{base}{inside}/{self.plural}"
 
     def path(self, namespace: str, name: str) -> str:
         """Return the path of one object."""
-        return f"{self.collection(namespace)}/{name}"
+        return f"{self.collection(namespace)}/{quote(name)}"
 
 
 class Discovery:
@@ -54,11 +57,12 @@ class Discovery:
         self._one_at_a_time = asyncio.Lock()
 
     async def find(self, named: ObjectId, version: str) -> Resource | None:
-        """Return how a kind is served; None where it is not, as far as we know."""
+        """Return how a kind is served; None where none can be applied, as far as we know."""
         key = named.group, version, named.kind
         if self._expired or key not in self._known:
             await self._refresh()
-        return self._known.get(key)
+        found = self._known.get(key)
+        return found if found and found.applied else None
 
     async def preferred(self, group: str, kind: str) -> Resource | None:
         """Return a kind in whichever version is served."""
@@ -69,6 +73,11 @@ class Discovery:
             if not refreshed:
                 await self._refresh()
         return None
+
+    def alike(self, kind: str) -> list[Resource]:
+        """Return what is served under almost that name, in whichever group and version."""
+        alike = [one for one in self.all() if one.kind.lower() == kind.lower()]
+        return sorted(alike, key=lambda one: one.group)
 
     def all(self) -> list[Resource]:
         """Return every kind that is served, each in the version that the server prefers."""
@@ -141,6 +150,7 @@ def _shown(group: str, name: str, version: Mapping[str, Any]) -> Iterator[Resour
                 plural=str(one["resource"]),
                 namespaced=one.get("scope") == "Namespaced",
                 listed={"list", "watch"} <= set(one.get("verbs") or ()),
+                applied="patch" in (one.get("verbs") or ()),
             )
 
 
@@ -163,4 +173,5 @@ def _listed(group: str, version: str, body: Mapping[str, Any]) -> Iterator[Resou
                 plural=one["name"],
                 namespaced=one["namespaced"],
                 listed={"list", "watch"} <= set(one.get("verbs") or ()),
+                applied="patch" in (one.get("verbs") or ()),
             )

@@ -4,8 +4,11 @@ from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 
+from services.cluster_applier.answers import Answer
+from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.plan import Wanted
+from services.cluster_applier.domain.refusal import sentence
 from shared.contract import ObjectResult
 
 logger = structlog.get_logger(__name__)
@@ -48,20 +51,35 @@ class Outcome:
         """Note an object that is not tried; that was told when it became so."""
         self.held.append(_result(one, action, reason))
 
-    def refuse_unknown(self, unknown: Sequence[Wanted], told: Collection[Wanted]) -> None:
+    def refuse_unknown(
+        self, unknown: Sequence[Wanted], told: Collection[Wanted], discovery: Discovery
+    ) -> None:
         """Note objects whose kind the cluster does not serve; of those *told* it is known."""
         for one in unknown:
             self.unfinished = True
+            reason = unserved(one, discovery.alike(one.id.kind))
             if one in told:
-                self.hold(one, "failed", unserved(one))
+                self.hold(one, "failed", reason)
             else:
-                self.refuse(one, unserved(one))
+                self.refuse(one, reason)
 
 
-def unserved(one: Wanted) -> str:
-    """Return why an object can't be applied whose kind the cluster does not serve."""
-    kind = f"{one.id.group or 'core'}/{one.entry.version} {one.id.kind}"
-    return f"the cluster serves no {kind}; tried again when it is defined"
+def why(one: Wanted, answer: Answer) -> str:
+    """Return why the API server refused an object."""
+    said = answer.status, answer.reason, answer.body
+    return sentence(*said, named=one.id, secret=one.secret)
+
+
+def unserved(one: Wanted, alike: Sequence[Resource] = ()) -> str:
+    """Return why an object can't be applied whose kind is not served; *alike* are served."""
+    kind = _kind(one.id.group, one.entry.version, one.id.kind)
+    served = ", ".join(_kind(other.group, other.version, other.kind) for other in alike)
+    hint = f", but {served}" if served else ""
+    return f"the cluster serves no {kind} that can be applied{hint}; tried again when it is defined"
+
+
+def _kind(group: str, version: str, kind: str) -> str:
+    return f"{group}/{version} {kind}" if group else f"{version} {kind}"
 
 
 def _result(one: Wanted, action: str, message: str) -> ObjectResult:

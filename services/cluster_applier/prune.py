@@ -57,7 +57,7 @@ class _Gone:
 
     @property
     def path(self) -> str:
-        return f"{self.collection}/{self.id.name}"
+        return self.resource.path(self.id.namespace, self.id.name) if self.resource else ""
 
 
 class Pruning:
@@ -187,8 +187,11 @@ class Pruning:
         match judgement.fate:
             case Fate.KEEP:
                 self._keep(gone, judgement.why)
-            case Fate.FORGET:
+            case Fate.FORGET if gone.applied.uid or judgement.why:
                 self._forget(gone, "skipped" if judgement.why else "deleted", judgement.why)
+            case Fate.FORGET:  # it was about to be applied, and never was
+                self._ledger.release(str(gone.id))
+                self.forgotten.add(str(gone.id))
             case Fate.DELETE if why := await self._reason_of_contents(gone, judgement):
                 self._keep(gone, why)
             case Fate.DELETE if self._dry_run:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 from services.cluster_applier.answers import Answer
 from services.cluster_applier.domain.ledger import ignored
@@ -79,11 +80,12 @@ async def _deleted(kube: Kube, path: str, metadata: Mapping[str, Any]) -> Answer
 async def _tried(kube: Kube, path: str, body: bytes) -> Answer:
     """Return what would come of an object of another name that is created like that."""
     value = json.loads(body)
-    collection, _, name = path.rpartition("/")
+    collection, name = path.rpartition("/")[0], str(value["metadata"]["name"])
     other = f"{name[:40].rstrip('-.')}-{sha256(name.encode()).hexdigest()[:8]}"
     value["metadata"]["name"] = other
     tried = json.dumps(value).encode()
-    answer = await patient(kube, lambda: kube.apply(f"{collection}/{other}", tried, force=False))
+    there = f"{collection}/{quote(other)}"
+    answer = await patient(kube, lambda: kube.apply(there, tried, force=False))
     if answer.ok and answer.metadata:
         answer.body["metadata"]["name"] = name
     return answer

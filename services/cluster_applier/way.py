@@ -6,6 +6,7 @@ The session is ours: that of kubernetes-asyncio looks for a .netrc before each r
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,6 +18,8 @@ from services.cluster_applier.answers import Answer, decoded, late
 
 LONGEST_LINE = 2**21
 """Bytes; an event of a watch is one line, and etcd keeps objects of 1.5 MiB."""
+LARGE = 2**20
+"""Bytes from which a body is sent in parts, so that others get their turns in between."""
 LONGEST_WAIT = 600.0
 """Seconds that a server's word to wait is heeded."""
 
@@ -60,7 +63,7 @@ class Way:
                 method,
                 self._host + path,
                 params=params,
-                data=body,
+                data=BytesIO(body) if body and len(body) >= LARGE else body,
                 headers={**headers, **await self._identity(account)},
                 timeout=aiohttp.ClientTimeout(total=seconds),
                 **self._options,

@@ -168,12 +168,22 @@ def object_id(
     metadata = value.get("metadata")
     if not isinstance(metadata, Mapping):
         raise ValueError(f"the {kind} has no metadata")  # noqa: TRY004 -- a person's mistake in data
+    if metadata.get("generateName") and not metadata.get("name"):
+        raise ValueError(
+            f"the {kind} has a generateName, so it would be another one each time: name it"
+        )
     name = _text(metadata, "name", f"metadata.name (of the {kind})")
     namespace = metadata.get("namespace") or default_namespace
     if not isinstance(namespace, str):
         raise ValueError(f"metadata.namespace of the {kind} {name} is no string; quote it")  # noqa: TRY004 -- a person's mistake in data
     if (group, kind) in cluster_kinds:
         namespace = ""
+    for field, one in (("name", name), ("namespace", namespace)):
+        if not _is_one_step(one):
+            raise ValueError(
+                f"metadata.{field} of the {kind} is {one!r}: no API server takes"
+                " `.`, `..`, or what holds `/` or `%`"
+            )
     return ObjectId(group=group, kind=kind, namespace=namespace, name=name)
 
 
@@ -193,6 +203,11 @@ def _defined_kind(value: Mapping[str, Any]) -> tuple[str, str] | None:
     if spec.get("scope") != "Cluster" or not isinstance(group, str) or not isinstance(kind, str):
         return None
     return group, kind
+
+
+def _is_one_step(name: str) -> bool:
+    """Tell whether a name is one step of a path, and leads nowhere else."""
+    return name not in {".", ".."} and not {"/", "%"} & set(name)
 
 
 def _text(value: Mapping[str, Any], key: str, label: str) -> str:

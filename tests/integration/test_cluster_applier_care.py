@@ -129,7 +129,7 @@ async def test_an_immutable_field_is_told_with_its_remedy_and_not_tried_again(
         done = await stage.completed()
         assert done.counts == {"failed": 1}
         assert "immutable" in done.problems[0].message
-        assert "delete the object by hand" in done.problems[0].message
+        assert "annotate it with fluxcd.io/force: enabled" in done.problems[0].message
         before = applies()
         await stage.declare(deployment(replicas=0).replace("app: web", "app: other"))
         done = await stage.completed()

@@ -1,10 +1,10 @@
-"""What a manifest may bring along, and what is refused for ever: on the real control plane."""
+"""What a manifest may bring along from where it was exported: on the real control plane."""
 
 import asyncio
 
 import pytest
 
-from tests.integration.applier_stage import Stage, applies, config_map
+from tests.integration.applier_stage import Stage, config_map
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -70,39 +70,6 @@ async def test_a_key_that_leaves_string_data_leaves_the_secret_and_an_edit_is_un
         async with asyncio.timeout(10):
             while await data() != {"a": "b25l"}:
                 await asyncio.sleep(0.01)
-
-
-DUPLICATE = EXPORTED_WORKLOAD.replace(
-    'web:1"}', 'web:1", env: [{name: A, value: "1"}, {name: A, value: "2"}]}'
-)
-UNKNOWN_FIELD = EXPORTED_WORKLOAD.replace("  replicas: 0", "  replicaz: 0")
-INVALID = EXPORTED_WORKLOAD.replace("replicas: 0", "replicas: -1")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (DUPLICATE, 'duplicate entries for key [name="A"]'),
-        (UNKNOWN_FIELD, "field not declared in schema"),
-        (INVALID, "must be greater than or equal to 0"),
-    ],
-)
-async def test_what_is_refused_for_ever_is_told_with_its_place_and_sent_once(
-    stage: Stage, text: str, said: str
-) -> None:
-    async with stage.applying():
-        await stage.declare(config_map("a", k="1") + text)
-        done = await stage.completed()
-        assert done.counts == {"created": 1, "failed": 1}
-        (problem,) = done.problems
-        assert said in problem.message
-        assert (problem.file, problem.line) == ("a.yaml", 8)
-        before = applies()
-        await stage.declare(config_map("a", k="1") + text)
-        await stage.completed()
-        assert applies() == before
-        await stage.declare(config_map("a", k="1") + EXPORTED_WORKLOAD)
-        assert (await stage.completed()).counts == {"created": 1, "unchanged": 1}
 
 
 async def test_a_kind_that_somebody_defines_later_works_soon_after(stage: Stage) -> None:

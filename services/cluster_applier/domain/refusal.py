@@ -4,26 +4,41 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from services.cluster_applier.domain.manner import may_recreate
+from shared.manifests import ObjectId
+
 _WEBHOOK = re.compile('Internal error occurred: failed calling webhook "(?P<name>[^"]+)"')
-_FORBIDDING = ("Forbidden: updates to", "field is immutable", "may not be changed")
+_UNCHANGEABLE = re.compile(
+    "Forbidden: updates to|updates may not change|is immutable|may not (be )?change|cannot change"
+)
+_UNREADABLE = ("failed to create typed patch object", "unable to convert unstructured object")
+"""How a server refuses with 500 what is no object of its kind: values of another type or form."""
 _DENIED = " denied the request"
 """What an admission webhook has to say follows."""
 
 
-def sentence(status: int, reason: str, body: Any, *, secret: bool) -> str:
+def sentence(status: int, reason: str, body: Any, *, named: ObjectId, secret: bool) -> str:
     """Return why an object was refused, and what to do where that is known."""
+    said = reason
     if secret and status in {400, 422, 500} and not webhook(reason):
-        return _without_values(status, body)
-    if secret and _DENIED in reason:
-        return f"{reason.partition(_DENIED)[0]}{_DENIED}; its words may hold values"
-    if status == 422 and any(said in reason for said in _FORBIDDING):
-        return (
-            f"{reason}; a field that was changed can't be: change it back, or delete the object"
-            " by hand, and it is created anew"
-        )
+        said = _without_values(status, body)
+    elif secret and _DENIED in reason:
+        said = f"{reason.partition(_DENIED)[0]}{_DENIED}; its words may hold values"
+    if status == 422 and _UNCHANGEABLE.search(reason):
+        return f"{said}; {_remedy(named)}"
     if status == 403 and "cannot impersonate" in reason:
-        return f"{reason}; allow Flux's own account the verb impersonate of serviceaccounts there"
-    return reason
+        return f"{said}; allow Flux's own account the verb impersonate of serviceaccounts there"
+    return said
+
+
+def _remedy(named: ObjectId) -> str:
+    """Return what helps where a field can't be changed."""
+    if may_recreate(named):
+        return (
+            "change it back, or annotate it with fluxcd.io/force: enabled, and it is deleted and"
+            " created anew"
+        )
+    return "change it back, or delete it by hand, with all that it holds, and it is created anew"
 
 
 def webhook(reason: str) -> str:
@@ -35,8 +50,13 @@ def webhook(reason: str) -> str:
 def is_final(status: int, reason: str) -> bool:
     """Tell whether the same object would be refused for ever: only a change of it helps."""
     return "admission webhook" not in reason and (
-        status in {400, 422} or (status == 500 and "typed patch" in reason)
+        status in {400, 413, 422} or (status == 500 and unreadable(reason))
     )
+
+
+def unreadable(reason: str) -> bool:
+    """Tell whether an object is refused as none of its kind, which is its own fault."""
+    return any(said in reason for said in _UNREADABLE)
 
 
 def _without_values(status: int, body: Any) -> str:

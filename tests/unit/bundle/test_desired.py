@@ -17,6 +17,9 @@ SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
 CONFIG = "apiVersion: v1\nkind: ConfigMap\n"
 
 
+PLAIN = "no API server takes `.`, `..`, or what holds `/` or `%`"
+
+
 def file(text: str) -> File:
     return read("a.yaml", text.encode(), default_namespace="shop", mark_set="set")
 
@@ -35,6 +38,19 @@ def file(text: str) -> File:
         (
             CONFIG + "metadata: {name: a, annotations: {a: true}}\n",
             "metadata.annotations.a is no string; quote it",
+        ),
+        (
+            CONFIG + "metadata: {generateName: a-}\n",
+            "the ConfigMap has a generateName, so it would be another one each time: name it",
+        ),
+        (CONFIG + "metadata: {name: ..}\n", f"metadata.name of the ConfigMap is '..': {PLAIN}"),
+        (
+            CONFIG + "metadata: {name: ../../b/configmaps/c}\n",
+            f"metadata.name of the ConfigMap is '../../b/configmaps/c': {PLAIN}",
+        ),
+        (
+            CONFIG + "metadata: {name: a, namespace: ../b}\n",
+            f"metadata.namespace of the ConfigMap is '../b': {PLAIN}",
         ),
         (
             CONFIG + f"metadata: {{name: a}}\ndata: {{a: '{'x' * 4_000_000}'}}\n",

@@ -281,22 +281,28 @@ async def test_what_comes_when_a_round_has_just_ended_is_left_to_the_next() -> N
     assert not slots.at_once(work())
 
 
+SECRET = ObjectId.parse("Secret n/s")
+
+
 def test_a_refused_secret_shows_no_value() -> None:
     said = "failed to create typed patch object (n/s): .data.k: expected string, got hunter2"
     body = {"details": {"causes": [{"field": "data.k", "reason": "FieldValueInvalid"}]}}
     for found in (body, {}, None, "hunter2"):
-        assert "hunter2" not in sentence(500, said, found, secret=True)
-    assert "data.k (FieldValueInvalid)" in sentence(422, said, body, secret=True)
-    assert sentence(500, said, body, secret=False) == said
+        assert "hunter2" not in sentence(500, said, found, named=SECRET, secret=True)
+    assert "data.k (FieldValueInvalid)" in sentence(422, said, body, named=SECRET, secret=True)
+    assert sentence(500, said, body, named=SECRET, secret=False) == said
     denied = 'admission webhook "a.example.com" denied the request: hunter2 is too short'
-    assert sentence(403, denied, {}, secret=False) == denied
-    assert "hunter2" not in sentence(403, denied, {}, secret=True)
-    assert 'webhook "a.example.com" denied' in sentence(403, denied, {}, secret=True)
+    assert sentence(403, denied, {}, named=SECRET, secret=False) == denied
+    assert "hunter2" not in sentence(403, denied, {}, named=SECRET, secret=True)
+    assert 'webhook "a.example.com" denied' in sentence(403, denied, {}, named=SECRET, secret=True)
 
 
 def test_only_what_a_change_of_the_object_alone_can_help_is_final() -> None:
     assert is_final(422, "spec.selector: field is immutable")
     assert is_final(500, "failed to create typed patch object")
+    assert is_final(
+        500, "unable to convert unstructured object to /v1, Kind=Secret: illegal base64"
+    )
     assert not is_final(400, 'admission webhook "x" denied the request')
     assert not is_final(403, "forbidden")
     assert not is_final(500, "etcd")

@@ -24,7 +24,7 @@ from shared.runtime.errors import PermanentError
 from tests.unit.cluster_applier.fakes import FakeApi, FakeBus, listed, owned, serving
 
 MAPS = "/api/v1/namespaces/n/configmaps"
-VERBS = ["list", "watch", "get"]
+VERBS = ["list", "watch", "get", "patch"]
 
 
 def group(name: str, kind: str, plural: str, **version: Any) -> dict[str, Any]:
