@@ -15,11 +15,14 @@ import yaml
 from kubernetes_asyncio import config as kube_config
 from kubernetes_asyncio.client import ApiClient
 
+from services.cluster_applier import oidc
 from services.cluster_applier.answers import Answer, decoded
 from services.cluster_applier.domain.kubeconfigs import UnsafeError, checked
 from services.cluster_applier.way import Way, shown
 from shared.config.target import KubeconfigSecret, Target
 from shared.runtime.errors import PermanentError
+
+oidc.install()
 
 _UNUSABLE = (
     *(kube_config.ConfigException, OSError, aiohttp.ClientError),
