@@ -10,6 +10,7 @@ import structlog
 
 from services.cluster_applier.domain.inventory import Inventory, NewerFormatError, decoded
 from services.cluster_applier.domain.ledger import number
+from services.cluster_applier.inventory_size import fitting
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from services.cluster_applier.namespace import create_in
 from shared.runtime import faults
@@ -17,8 +18,6 @@ from shared.runtime.errors import PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
 
-LARGEST = 1_000_000
-"""Bytes that a ConfigMap may hold, with some room: the API server takes 1 MiB."""
 FRESH = 30.0
 """Seconds for which what a list told of another sync's inventory is good enough."""
 CONFIRMED = 2.0
@@ -121,8 +120,7 @@ class InventoryStore:
             PermanentError: it can't be kept; the sentence says why.
         """
         sync = inventory.sync
-        data = await asyncio.to_thread(inventory.encoded)
-        _check_size(inventory, data)
+        data = await asyncio.to_thread(fitting, inventory)
         known = self._known.get(sync)
         body = self._object(sync, data, known.version if known else "")
         await faults.reach("inventory.before")
@@ -236,15 +234,6 @@ class InventoryStore:
 
     def _path(self, sync: str) -> str:
         return f"{self.collection}/{_PREFIX}{sync}"
-
-
-def _check_size(inventory: Inventory, data: Mapping[str, str]) -> None:
-    size = sum(map(len, data.values()))
-    if size > LARGEST:
-        raise PermanentError(
-            f"the inventory of {inventory.sync} has {len(inventory.objects)} objects and {size}"
-            f" bytes, and a ConfigMap holds {LARGEST}: divide the sync into several by git.paths"
-        )
 
 
 def _written(sync: str) -> TemporaryError:

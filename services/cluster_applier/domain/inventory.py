@@ -3,6 +3,8 @@
 import base64
 import zlib
 from collections.abc import Mapping
+from hashlib import sha512
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,6 +75,12 @@ class Inventory(BaseModel):
         """How many objects there were before a push: of so many it takes some away."""
         return self.before or sum(1 for one in self.objects.values() if one.uid and not one.found)
 
+    @property
+    def certain(self) -> "Inventory":
+        """The same, as large as it will be once it is known what became of every object."""
+        objects = {name: one if one.uid else _like(name) for name, one in self.objects.items()}
+        return self.model_copy(update={"objects": objects})
+
     def encoded(self) -> Mapping[str, str]:
         """Return the data of its ConfigMap."""
         packed = zlib.compress(self.model_dump_json(exclude_defaults=True).encode(), 6)
@@ -82,6 +90,14 @@ class Inventory(BaseModel):
             "claim": self.claim,
             KEY: base64.b64encode(packed).decode(),
         }
+
+
+def _like(name: str) -> Applied:
+    """Return what might be known of an object; it compresses as badly as what will be."""
+    value = sha512(name.encode()).hexdigest()
+    return Applied(
+        digest=value[:32], fields=value[32:48], uid=str(UUID(value[48:80])), created=True
+    )
 
 
 class NewerFormatError(ValueError):

@@ -13,7 +13,8 @@ from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.pruning import Fate, Proof, is_flux_own, judged
 from services.cluster_applier.drifting import Drifting
-from services.cluster_applier.inventory_store import LARGEST, InventoryStore
+from services.cluster_applier.inventory_size import LARGEST
+from services.cluster_applier.inventory_store import InventoryStore
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.live import MOMENT, Live
 from services.cluster_applier.prune import Pruning
