@@ -107,12 +107,16 @@ async def wait_value(found: World, name: str, value: str) -> None:
 
 async def applied(found: World) -> None:
     """Wait until the gateway knows that the head of the branch was applied."""
-    head = await found.copy.head()
+    await all_at(found, await found.copy.head())
+
+
+async def all_at(found: World, revision: str) -> None:
+    """Wait until the gateway knows that all syncs have applied *revision*."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(180):
         while True:
             async with session.get(f"{_root(found)}/api/v1/syncs") as answer:
                 syncs = json.loads(await answer.text())
-            if all(sync["applied"] == head for sync in syncs):
+            if all(sync["applied"] == revision for sync in syncs):
                 return
             await asyncio.sleep(0.01)
 

@@ -72,10 +72,11 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}"
 
 
-def write(rows: Iterable[Row]) -> None:
-    """Put the figures into `results.json`; those measured earlier stay."""
+def write(rows: Iterable[Row]) -> list[Row]:
+    """Put the figures into `results.json`; those measured earlier stay. Return all."""
     known = {}
     if RESULTS.exists():
         known = {row["name"]: row for row in json.loads(RESULTS.read_text())}
     known |= {row.name: asdict(row) for row in rows}
     RESULTS.write_text(json.dumps(list(known.values()), indent=2) + "\n")
+    return [Row(**one) for one in known.values()]
