@@ -13,6 +13,8 @@ from fluxctl.waiting import tell
 _HEADER = ("ID", "TYPE", "SUBJECT", "TRIES", "BURIED", "REASON")
 _LONGEST = 80
 """Characters of a reason that a row shows; `show` tells all."""
+LISTED = 1_000
+"""Letters that the gateway lists at once."""
 _FILTERS = ("type", "queue", "subject", "reason")
 
 
@@ -21,12 +23,19 @@ def dead_letters(client: Client, args: Namespace) -> None:
     if args.action in {"list", "show"}:
         found = _found(client, args)
         _print(found, args)
+        if len(found) >= LISTED:
+            tell(f"Only the oldest {LISTED} are shown; filters show others.")
         return
     if not args.id and not _filters(args) and not args.all:
         raise CommandError(f"name letters by their ids or by filters to {args.action}, or --all")
     done = [one for query in _queries(args) for one in _act(client, args, query)]
     _print(done, args, whole=False)
-    tell(f"{len(done)} dead letter(s) {'replayed' if args.action == 'replay' else 'dropped'}.")
+    failed = [one for one in done if one.get("error")]
+    what = "replayed" if args.action == "replay" else "dropped"
+    tell(f"{len(done) - len(failed)} dead letter(s) {what}.")
+    if failed:
+        why = "\n".join(f"{one['id']}: {one['error']}" for one in failed)
+        raise CommandError(f"{len(failed)} stay:\n{why}")
 
 
 def add_options(parser: ArgumentParser) -> None:

@@ -1,6 +1,8 @@
 """Looks how many dead letters there are, and tells: somebody should look at them."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import structlog
@@ -26,12 +28,22 @@ class Queues(Protocol):
 
 
 class Alarm:
-    """Knows how many dead letters there are; those that a person looks at just now don't count."""
+    """Knows how many dead letters there are; while a person looks at them it looks away."""
 
     def __init__(self, queues: Queues, *, look: float = LOOK) -> None:
         self._queues = queues
         self._look_every = look
+        self._paused = 0
         self.count = 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Look no more within the block: what somebody holds does not seem to be there."""
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._paused -= 1
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look again and again until *stop*."""
@@ -44,6 +56,8 @@ class Alarm:
         try:
             count = await self._queues.depth(DEAD)
         except TemporaryError:  # `/readyz` tells it
+            return
+        if self._paused:
             return
         if count and not self.count:
             logger.error("dead letters", count=count, remedy="fluxctl dead-letters")

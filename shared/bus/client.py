@@ -10,7 +10,7 @@ import structlog
 
 from shared.bus import grants, names
 from shared.bus.entrance import Entrance
-from shared.bus.letters import Letter, letter
+from shared.bus.letters import Letter, letters
 from shared.bus.outages import Outages
 from shared.bus.port import Handler, NoAnswerError, Pace, Window, Worker
 from shared.bus.presence import announcements
@@ -133,11 +133,14 @@ class Client:
         return worker is None or worker.presence.is_first_choice(partition(message.subject))
 
     @asynccontextmanager
-    async def dead_letters(self, limit: int = 1_000) -> AsyncIterator[Sequence[Letter]]:
-        """Hold the oldest dead letters for the length of the block."""
+    async def dead_letters(self) -> AsyncIterator[AsyncIterator[Letter]]:
+        """Give the dead letters that there are, and hold them for the length of the block."""
         try:
-            async with self._transport.hold(names.DEAD, limit) as held:
-                yield [letter(delivery) for delivery in held]
+            async with (
+                self._transport.hold(names.DEAD) as held,
+                aclosing(letters(held)) as found,
+            ):
+                yield found
         except ChannelLostError as error:
             raise TemporaryError("broker", str(error)) from error
 

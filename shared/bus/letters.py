@@ -5,7 +5,7 @@ Read `dead` for how one is written. Those of the broker itself (the delivery lim
 the broker says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -17,6 +17,7 @@ from shared.bus.transport import Delivery, Packet
 from shared.contract.envelope import uuid7
 
 _OURS = "flux-"
+_COUNTS = {"x-delivery-count", "x-acquired-count"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +63,17 @@ class Letter:
             body=self.body,
             mandatory=True,
         )
-        await publisher.send(packet)
+        await publisher.replay(packet)
         await self.delivery.ack()
 
 
-def letter(delivery: Delivery) -> Letter:
-    """Return the dead letter that the broker holds for us."""
+async def letters(deliveries: AsyncIterator[Delivery]) -> AsyncGenerator[Letter, None]:
+    """Yield the dead letters that the broker holds for us."""
+    async for delivery in deliveries:
+        yield _letter(delivery)
+
+
+def _letter(delivery: Delivery) -> Letter:
     headers = {key: str(value) for key, value in delivery.headers.items()}
     death = _death(delivery.headers.get("x-death"))
     return Letter(
@@ -99,4 +105,6 @@ def _death(found: object) -> Mapping[str, Any]:
 
 
 def _fingerprint(headers: Mapping[str, str], body: bytes) -> str:
-    return sha256(repr(sorted(headers.items())).encode() + body).hexdigest()[:32]
+    """Return an id for a letter without one; the broker counts in its headers who looked at it."""
+    lasting = [(key, headers[key]) for key in sorted(headers) if key not in _COUNTS]
+    return sha256(repr(lasting).encode() + body).hexdigest()[:32]

@@ -9,7 +9,7 @@ publish. The same contract suite runs on both.
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from uuid import uuid4
 
@@ -212,6 +212,11 @@ class _Delivery:
         self._channel.settle(self._packet)
 
 
+async def _each(deliveries: Sequence[_Delivery]) -> AsyncGenerator[_Delivery, None]:
+    for delivery in deliveries:
+        yield delivery
+
+
 class Memory:
     """Implements `shared.bus.transport.Transport` on a MemoryBroker."""
 
@@ -243,13 +248,14 @@ class Memory:
             yield channel
 
     @asynccontextmanager
-    async def hold(self, queue: str, limit: int) -> AsyncIterator[Sequence[_Delivery]]:
-        """Hold the first *limit* messages of *queue*."""
+    async def hold(self, queue: str) -> AsyncIterator[AsyncIterator[_Delivery]]:
+        """Give what lies in *queue* now."""
         place = self._broker.queues[queue]
-        channel = _Channel(place, limit)
+        channel = _Channel(place, len(place.ready))
         place.active, others = channel, place.active
         try:
-            yield channel.deliver()
+            async with aclosing(_each(channel.deliver())) as found:
+                yield found
         finally:
             place.ready.extendleft(reversed(channel.held))
             place.active = others

@@ -7,7 +7,7 @@ deadlines. `rabbit` implements it on RabbitMQ, `memory` for tests; one contract 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -131,9 +131,11 @@ class Bus(Protocol):
     def is_ours(self, message: Message) -> bool:
         """Tell whether this replica is the first choice for *message*; for whom it ticks."""
 
-    def dead_letters(self, limit: int = 1_000) -> AbstractAsyncContextManager[Sequence[Letter]]:
+    def dead_letters(self) -> AbstractAsyncContextManager[AsyncIterator[Letter]]:
         """
-        Hold the oldest dead letters for the length of the block; what is left goes back.
+        Give the dead letters that there are now, the oldest first; what is left goes back.
+
+        They are held for the length of the block, and seen by nobody else meanwhile.
 
         Raises:
             TemporaryError: the broker is away.
@@ -148,7 +150,12 @@ class Bus(Protocol):
         """
 
     async def replay(self, dead: Letter, *, by: str) -> None:
-        """Give a dead letter to its own queue once more; *by* says who wants that."""
+        """
+        Give a dead letter to its own queue once more; *by* says who wants that.
+
+        Raises:
+            UnroutableError: there is no such queue.
+        """
 
     async def append(self, key: str, records: Sequence[tuple[Mapping[str, str], bytes]]) -> None:
         """Append *records*, in order and confirmed, to the state stream bound to *key*."""

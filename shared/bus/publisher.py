@@ -54,6 +54,15 @@ class Publisher:
         """Publish a dead letter."""
         await self._transport.publish(letter.packet())
 
+    async def replay(self, packet: Packet) -> None:
+        """
+        Publish what was said before, and died.
+
+        Raises:
+            UnroutableError: its queue is gone, which is nothing that is wrong with us.
+        """
+        await self._transport.publish(packet)
+
     async def _send(self, packet: Packet) -> UnroutableError | None:
         try:
             await self._transport.publish(packet)

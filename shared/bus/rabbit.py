@@ -9,7 +9,7 @@ consuming have a connection each: under a memory alarm the broker blocks the one
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from uuid import uuid4
 
@@ -19,7 +19,7 @@ from shared.bus import names, rabbit_channel, rabbit_wire
 from shared.bus.client import Client, client
 from shared.bus.grants import speaker
 from shared.bus.port import Pace
-from shared.bus.rabbit_channel import Delivery, Subscription
+from shared.bus.rabbit_channel import Delivery, Holding, Subscription
 from shared.bus.rabbit_link import BROKEN, Link, lost_in_a_call, nodes
 from shared.bus.rabbit_out import Outbox
 from shared.bus.transport import ChannelLostError, Packet, Record
@@ -29,6 +29,8 @@ CONFIRM_TIMEOUT = 30.0
 STREAM_PREFETCH = 200
 REMEMBERS = 10.0
 """Seconds for a stream to show, after a lost connection, the record that was read last."""
+RETURNED = 100
+"""Looks, 0.05 s apart, for a queue to have back what was held."""
 LOST = (*BROKEN, ChannelLostError)
 
 
@@ -106,13 +108,20 @@ class Rabbit:
             await rabbit_channel.close(channel)
 
     @asynccontextmanager
-    async def hold(self, queue: str, limit: int) -> AsyncIterator[Sequence[Delivery]]:
-        """Hold the first *limit* messages of *queue*."""
-        channel = await self._open(limit)
+    async def hold(self, queue: str) -> AsyncIterator[AsyncIterator[Delivery]]:
+        """Give what lies in *queue* now; a channel that ends gives back what it holds."""
+        channel = await self._open(1)
+        holding = Holding(channel, queue)
         try:
-            yield [one async for one in rabbit_channel.got(channel, queue, limit)]
+            async with aclosing(holding.deliveries()) as found:
+                yield found
         finally:
             await rabbit_channel.close(channel)
+        # Whoever looks next must see them; the broker gives them back when it comes to it.
+        for _ in range(RETURNED):
+            if await self.depth(queue) >= holding.kept:
+                return
+            await asyncio.sleep(0.05)
 
     async def depth(self, queue: str) -> int:
         """Return how many messages wait in *queue*."""

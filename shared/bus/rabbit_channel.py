@@ -5,7 +5,7 @@ Deliveries are taken from aiormq, below aio_pika, whose own work on each takes a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 
 import aiormq.exceptions
@@ -56,6 +56,7 @@ class Delivery:
 
     def __init__(self, message: DeliveredMessage) -> None:
         self._message = message
+        self.acked = False
         properties = message.header.properties
         self.headers: Mapping[str, object] = properties.headers or {}
         self.body = message.body
@@ -82,6 +83,7 @@ class Delivery:
                 await self._message.channel.basic_ack(self._message.delivery_tag or 0, multiple)
         except BROKEN as error:
             raise ChannelLostError(f"broker: {error}") from error
+        self.acked = True
 
 
 class Subscription:
@@ -154,22 +156,35 @@ async def depth(channel: AbstractChannel, queue: str) -> int:
     return found.declaration_result.message_count or 0
 
 
-async def got(channel: AbstractChannel, queue: str, limit: int) -> AsyncIterator[Delivery]:
-    """
-    Yield the first *limit* messages of *queue*, one by one, as far as there are any.
+class Holding:
+    """Messages of a queue that are looked at on one channel."""
 
-    Raises:
-        ChannelLostError: there is no such queue, or the broker is away.
-    """
-    try:
-        below = await channel.get_underlay_channel()
-        for _ in range(limit):
-            message = await below.basic_get(queue)
-            if isinstance(message.delivery, Basic.GetEmpty):
-                return
-            yield Delivery(message)
-    except BROKEN as error:
-        raise ChannelLostError(f"queue {queue}: {error}") from error
+    def __init__(self, channel: AbstractChannel, queue: str) -> None:
+        self._channel = channel
+        self._queue = queue
+        self.kept = 0
+        """So many were left as they are, and go back with the end of the channel."""
+
+    async def deliveries(self) -> AsyncGenerator[Delivery, None]:
+        """
+        Yield as many messages as there are at the beginning, one by one.
+
+        Raises:
+            ChannelLostError: there is no such queue, or the broker is away.
+        """
+        try:
+            below = await self._channel.get_underlay_channel()
+            for _ in range(await depth(self._channel, self._queue)):
+                message = await below.basic_get(self._queue)
+                if isinstance(message.delivery, Basic.GetEmpty):
+                    return
+                delivery = Delivery(message)
+                try:
+                    yield delivery
+                finally:
+                    self.kept += not delivery.acked
+        except BROKEN as error:
+            raise ChannelLostError(f"queue {self._queue}: {error}") from error
 
 
 async def close(channel: AbstractChannel) -> None:

@@ -5,7 +5,7 @@ Small on purpose, so that RabbitMQ and the twin in memory differ in nothing else
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -138,9 +138,9 @@ class Transport(Protocol):
             ChannelLostError: the queue is missing or the broker is away.
         """
 
-    def hold(self, queue: str, limit: int) -> AbstractAsyncContextManager[Sequence[Delivery]]:
+    def hold(self, queue: str) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
         """
-        Hold the first *limit* messages of *queue*; what is not acknowledged goes back at the end.
+        Give what lies in *queue* now, one by one; what is not acknowledged goes back at the end.
 
         Raises:
             ChannelLostError: the queue is missing or the broker is away.

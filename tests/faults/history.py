@@ -92,7 +92,7 @@ class History:
             return [
                 f"{one.type} about {one.subject} by {one.source}, from {one.queue}: {one.reason}; "
                 f"{one.tries} tries, came {one.first}, buried {one.buried}, of {one.correlation}"
-                for one in letters
+                async for one in letters
             ] or ["there are none"]
 
 

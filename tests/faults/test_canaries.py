@@ -286,7 +286,7 @@ async def test_no_secret_comes_out_anywhere(
         async with rabbit.connect(world.flux.amqp_url, source="/test/secrets") as bus:
             streams = await outputs.streams(bus)
             async with bus.dead_letters() as letters:
-                dead = {"flux.dead": b"\n".join(str(one).encode() for one in letters)}
+                dead = {"flux.dead": b"\n".join([str(one).encode() async for one in letters])}
         told = {**outputs.logs(), **streams, **dead, **await outputs.pages()}
         told["command lines"] = b"\n".join(lines)
 

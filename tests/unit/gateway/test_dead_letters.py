@@ -13,7 +13,9 @@ from prometheus_client import REGISTRY
 
 from services.gateway.alarm import Alarm
 from services.gateway.dead_letters import PATH
+from shared.bus.names import DEAD
 from shared.bus.port import Outcome
+from shared.bus.transport import Packet
 from shared.contract import Draft, Envelope, PollRequested
 from shared.runtime.errors import PermanentError, TemporaryError
 from tests.unit.fluxctl.gateway import run
@@ -128,6 +130,16 @@ async def test_fluxctl_lists_shows_and_drops() -> None:
         assert (code, told) == (0, "1 dead letter(s) dropped.\n")
         (left,) = await wait_letters(stage, 1)
     assert left["subject"] == "b#main"
+
+
+async def test_fluxctl_tells_what_could_not_be_replayed() -> None:
+    async with a_stage(alive=[]) as stage:
+        letter = {"flux-letter": "one", "flux-queue": "git-watcher.99"}
+        stage.broker.route(Packet(exchange=DEAD, key="x", id="x", headers=letter, body=b"{}"))
+        code, _, told = await fluxctl("replay", "one", "--url", stage.url)
+        assert (code, told.splitlines()[0]) == (1, "0 dead letter(s) replayed.")
+        assert "1 stay:\none: there is no queue 'git-watcher.99'" in told
+        await wait_letters(stage, 1)
 
 
 async def test_who_uses_fluxctl_is_told_that_there_are_dead_letters() -> None:
