@@ -7,7 +7,6 @@ publish. The same contract suite runs on both.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -16,8 +15,9 @@ from uuid import uuid4
 from shared.bus.client import Client, client
 from shared.bus.grants import speaker
 from shared.bus.layout import Topology, topology
+from shared.bus.memory_queues import Channel, Delivery, Queue, Stream, consuming
 from shared.bus.port import Pace
-from shared.bus.transport import ChannelLostError, Label, Packet, Record, UnroutableError
+from shared.bus.transport import ChannelLostError, Packet, Record, UnroutableError
 
 
 class MemoryBroker:
@@ -25,14 +25,14 @@ class MemoryBroker:
 
     def __init__(self, syncs: Iterable[tuple[str, str]] = ()) -> None:
         self._topology: Topology = topology(syncs)
-        self.queues: dict[str, _Queue] = {}
-        self.streams: dict[str, _Stream] = {}
-        self.listeners: list[tuple[str, str, _Queue]] = []
+        self.queues: dict[str, Queue] = {}
+        self.streams: dict[str, Stream] = {}
+        self.listeners: list[tuple[str, str, Queue]] = []
         for queue in self._topology.queues:
             if queue.arguments["x-queue-type"] == "stream":
-                self.streams[queue.name] = _Stream()
+                self.streams[queue.name] = Stream()
             else:
-                self.queues[queue.name] = _Queue()
+                self.queues[queue.name] = Queue()
 
     @asynccontextmanager
     async def connect(
@@ -70,149 +70,7 @@ def _matches(pattern: str, key: str) -> bool:
     return key.startswith(prefix) and "." not in key[len(prefix) :] if star else pattern == key
 
 
-def _label(packet: Packet) -> Label:
-    return Label(
-        exchange=packet.exchange,
-        key=packet.key,
-        user=packet.user,
-        content_type=packet.content_type,
-        reply_to=packet.reply_to,
-    )
-
-
-class _Stream:
-    """Every packet ever published to it, by its offset."""
-
-    def __init__(self) -> None:
-        self.packets: list[Packet] = []
-        self._changed = asyncio.Event()
-
-    def put(self, packet: Packet) -> None:
-        self.packets.append(packet)
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def read(self, offset: int | str) -> AsyncGenerator[Record, None]:
-        at = {"first": 0, "last": max(len(self.packets) - 1, 0)}.get(str(offset))
-        at = int(offset) if at is None else at
-        while True:
-            while at >= len(self.packets):
-                await self._changed.wait()
-            packet = self.packets[at]
-            yield Record(offset=at, label=_label(packet), headers=packet.headers, body=packet.body)
-            at += 1
-
-
-class _Queue:
-    """Messages in order, held by one active consumer at a time."""
-
-    def __init__(self) -> None:
-        self.ready: deque[Packet] = deque()
-        self.active: _Channel | None = None
-        self.waiting: deque[_Channel] = deque()
-
-    def put(self, packet: Packet) -> None:
-        self.ready.append(packet)
-        if self.active:
-            self.active.wake()
-
-    def join(self, channel: "_Channel") -> None:
-        self.waiting.append(channel)
-        self._elect()
-
-    def leave(self, channel: "_Channel") -> None:
-        """Take back what *channel* holds, in order, and let the next one be active."""
-        if channel in self.waiting:
-            self.waiting.remove(channel)
-        if self.active is channel:
-            self.ready.extendleft(reversed(channel.held))
-            channel.held.clear()
-            self.active = None
-            self._elect()
-
-    def drop(self) -> None:
-        if self.active:
-            channel = self.active
-            channel.lose("dropped by the test")
-            self.leave(channel)
-
-    def _elect(self) -> None:
-        if self.active is None and self.waiting:
-            self.active = self.waiting.popleft()
-            self.active.wake()
-
-
-class _Channel:
-    """One consumer of one queue."""
-
-    def __init__(self, queue: _Queue, prefetch: int) -> None:
-        self._queue = queue
-        self._prefetch = prefetch
-        self._woken = asyncio.Event()
-        self._lost: str | None = None
-        self.held: list[Packet] = []
-
-    def wake(self) -> None:
-        self._woken.set()
-
-    def lose(self, reason: str) -> None:
-        self._lost = reason
-        self._woken.set()
-
-    async def take(self) -> Sequence["_Delivery"]:
-        """Wait for deliveries and return all that are there."""
-        while True:
-            self._woken.clear()
-            if self._lost:
-                raise ChannelLostError(self._lost)
-            taken = self.deliver()
-            if taken:
-                return taken
-            await self._woken.wait()
-
-    def deliver(self) -> list["_Delivery"]:
-        """Return what is there, as far as we may hold it."""
-        taken: list[_Delivery] = []
-        active = self._queue.active is self
-        while active and self._queue.ready and len(self.held) < self._prefetch:
-            packet = self._queue.ready.popleft()
-            self.held.append(packet)
-            taken.append(_Delivery(packet, self))
-        return taken
-
-    def settle(self, packet: Packet) -> None:
-        """Forget *packet*: it was acknowledged."""
-        if self._lost:
-            raise ChannelLostError(self._lost)
-        self.held = [held for held in self.held if held is not packet]
-        self.wake()
-
-
-@asynccontextmanager
-async def _consuming(queue: _Queue, prefetch: int) -> AsyncIterator[_Channel]:
-    channel = _Channel(queue, prefetch)
-    queue.join(channel)
-    try:
-        yield channel
-    finally:
-        channel.lose("closed by us")
-        queue.leave(channel)
-
-
-class _Delivery:
-    def __init__(self, packet: Packet, channel: _Channel) -> None:
-        self._packet = packet
-        self._channel = channel
-        self.headers: Mapping[str, object] = packet.headers
-        self.body = packet.body
-        self.label = _label(packet)
-
-    async def ack(self) -> None:
-        """Acknowledge it."""
-        self._channel.settle(self._packet)
-
-
-async def _each(deliveries: Sequence[_Delivery]) -> AsyncGenerator[_Delivery, None]:
+async def _each(deliveries: Sequence[Delivery]) -> AsyncGenerator[Delivery, None]:
     for delivery in deliveries:
         yield delivery
 
@@ -240,18 +98,18 @@ class Memory:
             raise UnroutableError(packet.key)
 
     @asynccontextmanager
-    async def consume(self, queue: str, prefetch: int) -> AsyncIterator[_Channel]:
+    async def consume(self, queue: str, prefetch: int) -> AsyncIterator[Channel]:
         """Consume *queue*; what is held comes back to it when the context ends."""
         if queue not in self._broker.queues:
             raise ChannelLostError(f"queue {queue} is missing")
-        async with _consuming(self._broker.queues[queue], prefetch) as channel:
+        async with consuming(self._broker.queues[queue], prefetch) as channel:
             yield channel
 
     @asynccontextmanager
-    async def hold(self, queue: str) -> AsyncIterator[AsyncIterator[_Delivery]]:
+    async def hold(self, queue: str) -> AsyncIterator[AsyncIterator[Delivery]]:
         """Give what lies in *queue* now."""
         place = self._broker.queues[queue]
-        channel = _Channel(place, len(place.ready))
+        channel = Channel(place, len(place.ready))
         place.active, others = channel, place.active
         try:
             async with aclosing(_each(channel.deliver())) as found:
@@ -266,14 +124,14 @@ class Memory:
 
     async def listen(
         self, exchange: str, binding: str, bound: asyncio.Event | None = None
-    ) -> AsyncGenerator[_Delivery, None]:
+    ) -> AsyncGenerator[Delivery, None]:
         """Yield what comes from now on and fits *binding*."""
-        place = exchange, binding, _Queue()
+        place = exchange, binding, Queue()
         self._broker.listeners.append(place)
         if bound:
             bound.set()
         try:
-            async with _consuming(place[2], 1) as channel:
+            async with consuming(place[2], 1) as channel:
                 while True:
                     for delivery in await channel.take():
                         await delivery.ack()
