@@ -125,7 +125,8 @@ class Bus(Protocol):
         """
         Say *signal* to our own stage, which costs the broker nothing where this replica has it.
 
-        It is lost with the process, and said again after its interval or at the next start.
+        It is lost with the process, and said by whoever has its partition then, at once. It is
+        lost with the channel, too, and said again after its interval.
         """
 
     def is_ours(self, message: Message) -> bool:

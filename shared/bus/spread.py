@@ -7,6 +7,7 @@ has the floor or the ceiling of the mean, and a change of members moves few part
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 
 from shared.contract import PARTITIONS, ReplicaPresent
@@ -29,6 +30,12 @@ def first_choices(replicas: Collection[str]) -> Mapping[int, str]:
             chosen[number] = replica
             quotas[replica] -= 1
     return chosen
+
+
+@lru_cache(maxsize=16)
+def _choices(replicas: frozenset[str]) -> Mapping[int, str]:
+    """Return the same, which is asked for every subject of a stage, every second."""
+    return first_choices(replicas)
 
 
 _NUMBERS = range(PARTITIONS)
@@ -71,7 +78,7 @@ class Members:
 
     def first_choice(self, number: int) -> str:
         """Return the replica that should have a partition."""
-        return first_choices({self.own, *self._heard})[number]
+        return _choices(frozenset({self.own, *self._heard}))[number]
 
     def to_yield(self, consumed: Collection[int], now: float) -> list[int]:
         """
@@ -83,7 +90,7 @@ class Members:
         counted by those who heard it) would else let go for each other again and again, until the
         broker has delivered what lies there too often.
         """
-        choices = first_choices({self.own, *self._heard})
+        choices = _choices(frozenset({self.own, *self._heard}))
         wanted = []
         for number in consumed:
             choice = choices[number]

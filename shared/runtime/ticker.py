@@ -41,7 +41,9 @@ def ticker(bus: Says, due: Due) -> Worker:
         while not stop.is_set():
             # While the broker is away a signal may wait for it; that must not hold up the end.
             async with unless_stopped(stop):
-                for draft in filter(lambda one: bus.is_ours(one.message), clock.strike(due())):
+                # What becomes ours is due at once: who had it may have died with its tick.
+                ours = [one for one in due() if bus.is_ours(one[0].message)]
+                for draft in clock.strike(ours):
                     try:
                         await bus.tick(draft)
                     except TemporaryError:  # `/readyz` tells it
