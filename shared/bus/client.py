@@ -168,6 +168,7 @@ class Client:
                     content_type="application/octet-stream",
                     mandatory=True,
                     patient=True,
+                    course=f"{names.STATE} {key}",
                 )
             )
 

@@ -106,4 +106,5 @@ def packet(envelope: Envelope, *, key: str, reply_to: str | None = None) -> Pack
         reply_to=reply_to,
         mandatory=isinstance(envelope.message, Command | Event),
         patient=isinstance(envelope.message, Event),
+        course=envelope.type if isinstance(envelope.message, Event) else "",
     )

@@ -1,4 +1,11 @@
-"""Publishing to RabbitMQ: again and again under one id, until the broker has confirmed it."""
+"""
+Publishing to RabbitMQ: again and again under one id, until the broker has confirmed it.
+
+To a cluster each course (what goes to the same streams) has a channel of its own. When the leader
+of a stream dies, RabbitMQ 3.10 sends again what it had not confirmed, but numbered as the channel
+counts, not as the stream does: those are never confirmed, and as many of the next ones are taken
+for doubles, confirmed, and thrown away. Where a channel publishes to nothing else the two agree.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -6,7 +13,7 @@ from contextlib import suppress
 import aio_pika
 import aiormq.exceptions
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractExchange
+from aio_pika.abc import AbstractChannel
 from prometheus_client import Counter
 
 from shared.bus.rabbit_link import BROKEN, Link, lost_in_a_call
@@ -16,9 +23,8 @@ logger = structlog.get_logger(__name__)
 
 REFUSED = 1.0
 """Seconds before what the broker refused is sent again."""
-SETTLED = 3.0
-"""Seconds for which a new channel to a cluster is not trusted with what a stream takes: while the
-node that led the stream is being missed, RabbitMQ 3.10 confirms what nobody has."""
+MOST = 500
+"""Channels that are kept; the broker allows 2,047."""
 
 REFUSALS = Counter("flux_bus_refused_total", "Publishes that the broker refused", ["why"])
 
@@ -29,7 +35,7 @@ FORBIDDEN = (
 
 
 class Outbox:
-    """One channel with confirms on a connection of its own, opened again where it is lost."""
+    """Channels with confirms on a connection of its own, opened again where they are lost."""
 
     def __init__(self, link: Link, user: str, *, confirm: float) -> None:
         self.blocked = ""
@@ -39,10 +45,8 @@ class Outbox:
         self._confirm = confirm
         self._link = link
         self._user = user
-        self._channel: AbstractChannel | None = None
-        self._exchanges: dict[str, AbstractExchange] = {}
+        self._channels: dict[str, AbstractChannel] = {}
         self._opening = asyncio.Lock()
-        self._trusted_at = 0.0
 
     async def publish(self, packet: Packet) -> None:
         """Publish until confirmed, under the same id across lost connections."""
@@ -65,30 +69,30 @@ class Outbox:
 
     async def _try(self, message: aio_pika.Message, packet: Packet, *, alone: bool) -> bool:
         """Publish once; tell whether the broker has it. What it refuses may be taken later."""
-        channel = self._channel
+        course = packet.course if self._link.is_cluster else ""
+        channel: AbstractChannel | None = None
         try:
             if alone:
                 await self._send_alone(message, packet)
             else:
-                exchange = await self._exchange(packet.exchange)
-                if packet.patient:
-                    await self._settle()
-                channel = self._channel
-                await self._send(exchange, message, packet)
+                channel = await self._channel(course)
+                await self._send(channel, message, packet)
         except aiormq.exceptions.PublishError as error:
             REFUSALS.labels("unroutable").inc()
+            if self._link.is_cluster:
+                await self._renew(course, channel)
             unroutable = UnroutableError(packet.key)
             if not packet.patient:
                 raise unroutable from error
             self.blocked = unroutable.reason
             await asyncio.sleep(REFUSED)
-        except TimeoutError:
-            self.blocked = f"no confirm within {self._confirm:g} s; look for a broker alarm"
         except aiormq.exceptions.DeliveryError:
             REFUSALS.labels("full").inc()
             self.blocked = "the broker refuses: a queue is full, or has no leader"
             await asyncio.sleep(REFUSED)
-            await self._renew(channel)
+            await self._renew(course, channel)
+        except TimeoutError:
+            self.blocked = f"no confirm within {self._confirm:g} s; look for a broker alarm"
         else:
             return True
         return False
@@ -103,44 +107,40 @@ class Outbox:
     async def _send_alone(self, message: aio_pika.Message, packet: Packet) -> None:
         connection = await self._link.connection()
         async with connection.channel(on_return_raises=True) as channel:
-            exchange = await channel.get_exchange(packet.exchange, ensure=False)
-            await self._send(exchange, message, packet)
+            await self._send(channel, message, packet)
 
     async def _send(
-        self, exchange: AbstractExchange, message: aio_pika.Message, packet: Packet
+        self, channel: AbstractChannel, message: aio_pika.Message, packet: Packet
     ) -> None:
+        exchange = await channel.get_exchange(packet.exchange, ensure=False)
         await exchange.publish(
             message, packet.key, mandatory=packet.mandatory, timeout=self._confirm
         )
 
-    async def _renew(self, channel: AbstractChannel | None) -> None:
+    async def _renew(self, course: str, channel: AbstractChannel | None) -> None:
         """
         Publish on a new channel from now on.
 
         RabbitMQ 3.10 may go on asking a node that died who leads a queue, for as long as the
-        channel lives on which it did so first, and refuses meanwhile.
+        channel lives on which it did so first, and refuses meanwhile. And a channel on which
+        something was returned counts otherwise than its streams do.
         """
-        if channel is None or channel is not self._channel:
+        if channel is None or channel is not self._channels.get(course):
             return
-        self._channel = None
+        del self._channels[course]
         with suppress(*BROKEN), lost_in_a_call():
             await channel.close()
 
-    async def _settle(self) -> None:
-        """Wait until the channel can be trusted; a single node has no other that takes over."""
-        if self._link.is_cluster:
-            await asyncio.sleep(max(0.0, self._trusted_at - asyncio.get_running_loop().time()))
-
-    async def _exchange(self, name: str) -> AbstractExchange:
+    async def _channel(self, course: str) -> AbstractChannel:
         async with self._opening:
-            if self._channel is None or self._channel.is_closed:
+            channel = self._channels.get(course)
+            if channel is None or channel.is_closed:
+                if len(self._channels) >= MOST:
+                    await self._renew(*next(iter(self._channels.items())))
                 connection = await self._link.connection()
-                self._exchanges.clear()
-                self._channel = await connection.channel(on_return_raises=True)
-                self._trusted_at = asyncio.get_running_loop().time() + SETTLED
-            if name not in self._exchanges:
-                self._exchanges[name] = await self._channel.get_exchange(name, ensure=False)
-            return self._exchanges[name]
+                channel = await connection.channel(on_return_raises=True)
+                self._channels[course] = channel
+            return channel
 
 
 def _message(packet: Packet, user: str) -> aio_pika.Message:

@@ -46,6 +46,8 @@ class Packet:
     patient: bool = False
     """... or, with both, send it again until one does: a stream whose node just died takes nothing
     for a moment, and a broker confirms what nobody takes."""
+    course: str = ""
+    """All of one course goes to the same streams; empty where it goes to none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
