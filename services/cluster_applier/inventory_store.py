@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import structlog
@@ -27,6 +28,8 @@ JUST_NOW = 1.0
 _MARK = "app.kubernetes.io/managed-by"
 SELECTOR = f"{_MARK}=flux"
 _PREFIX = "flux-inventory-"
+_CLAIM = "fluxcd.io/claimed-by"
+"""The label by which inventories of others are told from ours."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,10 +49,12 @@ class InventoryStore:
         self.identity = identity
         """Of this process; inventories that it writes are claimed by it."""
         self.namespace = namespace
+        self._claim = sha256(identity.encode()).hexdigest()[:16]
         self._kube = kube
         self._known: dict[str, _Known] = {}
         self._listed: dict[str, Inventory] | None = None
         self._listed_at = float("-inf")
+        """When all were listed; never where they may not be."""
         self._one_at_a_time = asyncio.Lock()
         self._confirming: dict[str, asyncio.Lock] = {}
         self._read_versions: dict[str, str] = {}
@@ -62,8 +67,9 @@ class InventoryStore:
             if self._listed is not None:
                 return []
             answer = await self._kube.get(self.collection, labelSelector=SELECTOR)
-            self._listed, self._listed_at = {}, _now()
+            self._listed = {}
             if answer.ok:  # where it may not be listed, each is read by itself
+                self._listed_at = _now()
                 for item in answer.body.get("items") or ():
                     await self._take(item)
             return list(self._listed.values())
@@ -71,8 +77,12 @@ class InventoryStore:
     async def load(self, sync: str) -> Inventory:
         """Return what was applied; nothing where nothing is known."""
         listed = (self._listed or {}).pop(sync, None)
-        if listed is not None and _now() - self._listed_at < FRESH:
-            return listed
+        if _now() - self._listed_at < FRESH:
+            if listed is not None:
+                return listed
+            if sync not in self._known:  # it was not there; if it is by now, no write succeeds
+                self._known[sync] = _Known(version="", at=self._listed_at)
+                return Inventory(sync=sync)
         answer = await self._kube.get(self._path(sync))
         if answer.status == 404:
             self._known[sync] = _Known(version="", at=_now())
@@ -170,7 +180,8 @@ class InventoryStore:
             return found
 
     async def _versions(self) -> Mapping[str, str]:
-        answer = await self._kube.get(self.collection, accept=METADATA_LIST, labelSelector=SELECTOR)
+        others = f"{SELECTOR},{_CLAIM}!={self._claim}"
+        answer = await self._kube.get(self.collection, accept=METADATA_LIST, labelSelector=others)
         if not answer.ok:  # then nobody can tell; the ledger knows what was read before
             return {}
         found = [item["metadata"] for item in answer.body.get("items") or ()]
@@ -221,7 +232,7 @@ class InventoryStore:
         metadata: dict[str, Any] = {
             "name": f"{_PREFIX}{sync}",
             "namespace": self.namespace,
-            "labels": {_MARK: "flux"},
+            "labels": {_MARK: "flux", _CLAIM: self._claim},
         }
         if version:
             metadata["resourceVersion"] = version

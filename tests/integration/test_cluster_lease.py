@@ -10,6 +10,8 @@ from shared.contract import DriftCorrected, WorkloadChanged
 from tests.integration.applier_stage import ON_BOTH, Stage, config_map, parted
 from tests.integration.test_cluster_applier_care import deployment
 
+CLAIM = "fluxcd.io/claimed-by"
+
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
 
 
@@ -126,3 +128,7 @@ async def test_the_first_owner_keeps_an_object_that_another_replica_is_told_to_a
         assert done.counts == {"failed": 1, "unchanged": 1}
         assert "declared by the sync apps already" in done.problems[0].message
         assert await stage.data("a") == {"k": "first"}
+        # Each tells what the other one wrote from what it wrote itself without reading it.
+        kept = await stage.kube.list("ConfigMap", f"{stage.namespace}-flux")
+        labels = [one["metadata"].get("labels") or {} for one in kept]
+        assert len({one[CLAIM] for one in labels if CLAIM in one}) == 2

@@ -160,3 +160,22 @@ def test_what_inflates_without_end_is_no_inventory() -> None:
     bomb = base64.b64encode(zlib.compress(b" " * 70_000_000, 9)).decode()
     with pytest.raises(ValueError, match="larger than any inventory"):
         decoded({KEY: bomb})
+
+
+async def test_of_a_sync_that_no_list_showed_nothing_is_asked_until_somebody_else_wrote_it(
+    tmp_path: Path,
+) -> None:
+    api, collection = FakeApi(), AT.rpartition("/")[0]
+    api.on("GET", collection, (200, {"items": []}))
+    api.on("POST", collection, (409, {"message": "exists", "details": {"kind": "configmaps"}}))
+    api.on("GET", AT, stored("7", claim="them"))
+    async with serving(api, tmp_path) as kube:
+        store = InventoryStore(kube, "flux-system", "us")
+        assert await store.all() == []
+        assert await store.load("apps") == Inventory(sync="apps")
+        assert api.count("GET", AT) == 0
+        with pytest.raises(TemporaryError, match="another applier wrote it"):
+            await store.save(Inventory(sync="apps", claim="us"))
+        await store.load("apps")
+        assert api.count("GET", AT) == 1
+        assert store.version("apps") == 7
