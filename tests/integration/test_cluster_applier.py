@@ -103,7 +103,7 @@ async def test_who_insists_is_left_alone_after_three_times_and_told(stage: Stage
     async with stage.applying():
         await stage.declare(config_map("a", k="1"))
         await stage.completed()
-        for turn in range(4):
+        for turn in range(3):
             await stage.kube.merge("ConfigMap", "a", {"data": {"k": f"x{turn}"}}, stage.namespace)
             await stage.wait_data("a", {"k": "1"})
         assert (await stage.wait(DriftContested)).manager == "kubectl-edit"

@@ -66,8 +66,8 @@ class Drifts:
         if drift.what == SCALED:
             return None
         times = self._corrected.setdefault(name, deque(maxlen=TIMES))
-        often = len(times) == TIMES and now - times[0] < WITHIN
         times.append(now)
+        often = len(times) == TIMES and now - times[0] < WITHIN
         if often:
             self.contested[name] = drift
         return drift, often

@@ -79,5 +79,5 @@ def corrected(sync: str, target: str, put: PutBack, *, contested: bool) -> list[
     seconds = put.at - put.drift.seen
     told: list[Message] = [DriftCorrected(**what, what=put.drift.what, seconds=seconds)]
     if contested:
-        told.append(DriftContested(**what, times=TIMES + 1))
+        told.append(DriftContested(**what, times=TIMES))
     return told
