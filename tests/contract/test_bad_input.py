@@ -249,7 +249,7 @@ async def test_bad_replies_and_announcements_are_passed_over_and_counted(
 
     async with broker.connect("/test") as bus, working(bus, "registry-scanner", answer):
         assert await bus.ask(QUESTION, timeout=20) == TagsListed(image="web")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             # Nothing is kept for who does not listen yet.
             while any(counted(place, "type") < count for place, count in wanted.items()):
                 await broker.inject(names.PRESENCE, "registry-scanner", {}, b"garbage")

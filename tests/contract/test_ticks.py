@@ -91,7 +91,7 @@ async def test_a_lost_channel_is_no_place_for_signals(broker: BrokerUnderTest) -
             await bus.tick(poll())
             await seen.wait_messages(2)
             await broker.lose_channel(QUEUE)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await cut.wait()
             seen.free.set()
             saying = asyncio.create_task(bus.tick(poll(reason="after")))

@@ -75,7 +75,7 @@ async def test_a_broken_file_spoils_only_itself_and_suspends_pruning(world: Worl
 
     async with aiohttp.ClientSession() as session:
         url = world.flux.gateway_url.replace("/api/flux", "/api/v1/syncs")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 async with session.get(url) as answer:
                     (sync,) = await answer.json()

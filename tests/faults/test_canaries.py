@@ -236,7 +236,7 @@ async def garbage(world: World) -> None:
     async with connection, connection.channel() as channel:
         exchange = await channel.get_exchange(names.COMMANDS, ensure=False)
         await exchange.publish(aio_pika.Message(b"{"), "poll.requested.v1.0")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not await world.flux.depth(names.DEAD):
             await asyncio.sleep(0.1)
 

@@ -54,7 +54,7 @@ def said(path: Path, event: str) -> int:
 
 async def busier(world: World, names: tuple[str, str], event: str, before: dict[str, int]) -> str:
     """Return the replica that did the work since *before*, once it has told so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             for name in names:
                 if said(world.flux.log(name), event) > before[name]:

@@ -144,7 +144,7 @@ class Stage:
         definition, plural = definition_of(group, kind), f"{kind.lower()}s"
         await self.kube.call("POST", DEFINITIONS, definition)
         path = f"apis/{group}/v1alpha1/namespaces/{self.namespace}/{plural}"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not await self._is_served(path):
                 await asyncio.sleep(0.05)
         return path
@@ -156,7 +156,7 @@ class Stage:
             return False
 
     async def wait_data(self, name: str, data: object) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while await self.data(name) != data:
                 await asyncio.sleep(0.01)
 

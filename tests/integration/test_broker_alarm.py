@@ -80,7 +80,7 @@ def _url(node: Node) -> str:
 
 
 async def _in_log(bus: Client) -> bool:
-    async with asyncio.timeout(20), aclosing(bus.events(names.LOG)) as events:
+    async with asyncio.timeout(30), aclosing(bus.events(names.LOG)) as events:
         async for _, envelope in events:
             if envelope.message == EVENT.message:
                 return True

@@ -192,7 +192,7 @@ async def test_what_the_broker_refuses_is_told_and_sent_when_it_is_allowed(place
         await management.admit(user, password, less)
         async with asyncio.TaskGroup() as group:
             saying = group.create_task(bus.publish(Draft(message=POLL)))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not any("poll.requested" in said for said in bus.problems()):
                     await asyncio.sleep(0.05)
             assert not saying.done()

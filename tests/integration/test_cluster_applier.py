@@ -142,13 +142,13 @@ async def test_an_old_bundle_is_dropped_and_a_poll_is_asked_for(stage: Stage) ->
         await stage.declare(config_map("a", k="1"))
         await stage.declare(config_map("a", k="2"))
         await stage.completed()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not polls:  # the other sync has no bundle yet, and asks for one
                 await asyncio.sleep(0.01)
         polls.clear()
         old = stage.revisions[0]
         await stage.declare(config_map("a", k="1"), revision=old, height=1, ancestors=(old,))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not polls:
                 await asyncio.sleep(0.01)
         assert isinstance(polls[0], PollRequested)

@@ -17,7 +17,7 @@ async def test_a_quota_spoils_only_what_is_beyond_it(stage: Stage) -> None:
     path = f"api/v1/namespaces/{stage.namespace}/resourcequotas"
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"secrets": "0"}}}
     await stage.kube.call("POST", path, quota)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while "status" not in (found := (await stage.kube.call("GET", f"{path}/q"))[1]) or (
             not found["status"].get("hard")
         ):

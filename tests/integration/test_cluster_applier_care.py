@@ -136,7 +136,7 @@ async def test_an_immutable_field_is_told_with_its_remedy_and_not_tried_again(
         assert applies() == before
         assert done.counts == {"failed": 1}
         await stage.kube.delete("Deployment", "web", stage.namespace)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while ((await web(stage)) or {}).get("spec", {}).get("selector") != {
                 "matchLabels": {"app": "other"}
             }:

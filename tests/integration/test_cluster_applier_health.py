@@ -132,7 +132,7 @@ async def test_a_revision_is_told_once_all_of_it_is_ready(place: Cluster, tmp_pa
             return (await stage.kube.call("PATCH", path, {"status": status}, kind))[0] == 200
 
         await stage.declare(deployment() + gear + JOB + CLAIM + config_map("a", k="1"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not await turn("False"):
                 await asyncio.sleep(0.05)
         await stage.wait(WorkloadChanged, lambda one: one.health == "ready")
@@ -182,7 +182,7 @@ async def test_a_process_that_died_while_it_waited_is_told_for_by_the_next(
         async with stage.applying():
             await stage.declare(CLAIM)
             path = f"api/v1/namespaces/{stage.namespace}/persistentvolumeclaims/claim"
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while (await stage.kube.call("GET", path))[0] != 200:
                     await asyncio.sleep(0.05)
             await asyncio.sleep(0.3)  # the inventory is written

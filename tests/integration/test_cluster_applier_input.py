@@ -67,7 +67,7 @@ async def test_a_key_that_leaves_string_data_leaves_the_secret_and_an_edit_is_un
         await stage.completed()
         assert await data() == {"a": "b25l"}
         await stage.kube.merge("Secret", "s", {"data": {"a": "eA=="}}, stage.namespace)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await data() != {"a": "b25l"}:
                 await asyncio.sleep(0.01)
 

@@ -133,7 +133,7 @@ spec:
             await stage.declare(config_map("a", k="1") + config_map("b", k="1") + workload)
             await stage.wait((SyncCompleted, SyncFailed))  # type: ignore[arg-type]
             await stage.declare(config_map("a", k="2") + workload)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not any(wanted in said_by(one) for one in stage.told):
                     await asyncio.sleep(0.02)
 

@@ -22,7 +22,7 @@ async def holder(stage: Stage) -> str:
 
 
 async def wait_holder(stage: Stage, before: str = "") -> str:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (found := await holder(stage)) in {"", before}:
             await asyncio.sleep(0.05)
     return found
@@ -52,7 +52,7 @@ async def test_drift_is_put_back_by_one_replica_that_another_has_seen(stage: Sta
             begun = asyncio.get_running_loop().time()
             await stage.kube.merge("ConfigMap", "m3", {"data": {"k": "x"}}, stage.namespace)
             await stage.wait_data("m3", {"k": "1"})
-            assert asyncio.get_running_loop().time() - begun < 2
+            assert asyncio.get_running_loop().time() - begun < EXPLAINED
             assert (await stage.wait(DriftCorrected)).manager == "kubectl-edit"
             await stage.kube.delete("ConfigMap", "m4", stage.namespace)
             await stage.wait_data("m4", {"k": "1"})

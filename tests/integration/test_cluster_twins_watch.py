@@ -236,7 +236,7 @@ async def _defined(it: Twin, kind: str) -> str:
     name, plural = wanted["metadata"]["name"], wanted["spec"]["names"]["plural"]
     await it.applied(DEFINITIONS, wanted)
     await _until(it, f"{DEFINITIONS}/{name}", _is_established)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not await it.serves(f"apis/twins.example.com/v1/{plural}"):
             await asyncio.sleep(0.01)
     return plural

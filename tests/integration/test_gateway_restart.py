@@ -88,7 +88,7 @@ async def test_a_broker_that_lost_its_data_makes_the_view_anew(
             async with following(bus, tmp_path) as (_, view):
                 assert sorted(view.live) == sorted(names)
                 await say(bus, "b:deployment/more")
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(30):
                     while "b:deployment/more" not in view.live:
                         await asyncio.sleep(0.01)
         assert [one["event"].partition(";")[0] for one in told] == ["checkpoint thrown away"]

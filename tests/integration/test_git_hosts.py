@@ -186,5 +186,5 @@ async def test_a_dead_host_of_fifty_delays_no_other_and_is_told_once(
         if mode != "slow":
             assert await stage.counted(until=DependencyUp) == [DependencyDown, DependencyUp]
         well = max(median(before), median(after))
-        # From round to round a busy machine differs by more than this.
-        assert median(dead) < 1.3 * well + 0.05, f"{median(dead)} s instead of {well} s"
+        # Who waits for the dead host waits a second or two; a busy machine differs by less.
+        assert median(dead) < 2 * well + 0.5, f"{median(dead)} s instead of {well} s"

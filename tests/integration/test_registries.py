@@ -195,6 +195,7 @@ async def test_an_image_that_can_not_be_asked_for_is_told(scanner: Scanner, imag
 
 async def test_a_registry_that_hangs_slows_no_other(scanner: Scanner) -> None:
     scanner.own.fail(faults.hangs())
+    scanner.timeout = 60.0
     scanner.elsewhere.content.push("web", "1.0.0")
     async with scanner.reading() as registries:
         hanging = [
@@ -203,9 +204,8 @@ async def test_a_registry_that_hangs_slows_no_other(scanner: Scanner) -> None:
         ]
         while len(scanner.own.asked) < scanner.concurrency:
             await asyncio.sleep(0.01)
-        begin = time.monotonic()
         assert await registries.tags(f"{scanner.elsewhere.host}/web") == ["1.0.0"]
-        assert time.monotonic() - begin < 0.5
+        assert not any(task.done() for task in hanging)
         for task in hanging:
             task.cancel()
         await asyncio.wait(hanging)

@@ -65,7 +65,7 @@ async def test_repositories_of_one_host_at_once_get_tokens_of_their_own_one_each
     names = [f"team/{number}" for number in range(30)]
     for name in names:
         scanner.own.content.push(name, name.replace("/", "-"))
-    scanner.own.door = Tokens(life=1)
+    scanner.own.door = Tokens(life=3)
     async with scanner.reading() as registries:
         for challenged in (len(names), 0):
             scanner.own.asked.clear()
@@ -76,7 +76,7 @@ async def test_repositories_of_one_host_at_once_get_tokens_of_their_own_one_each
             assert scanner.own.count("/token") == len(names)
             assert len(scanner.own.asked) <= 2 * len(names) + challenged
             if challenged:
-                await asyncio.sleep(1)  # so long a token lives
+                await asyncio.sleep(3)  # so long a token lives
 
 
 async def test_many_requests_whose_token_has_expired_fetch_one_new_token(scanner: Scanner) -> None:

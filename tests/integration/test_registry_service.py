@@ -1,7 +1,6 @@
 """registry-scanner as a whole, on a bus in memory: one registry that hangs is no other's matter."""
 
 import asyncio
-import time
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
@@ -41,7 +40,6 @@ async def test_sixty_images_of_a_registry_that_hangs_do_not_hold_up_the_scan_of_
         await person.publish(Draft(message=state(images)))
         while hangs.count() < config.automation.registry_concurrency:
             await asyncio.sleep(0.01)
-        begin = time.monotonic()
         works.asked.clear()
 
         await person.publish(Draft(message=ScanRequested(image=images[-1], reason="webhook")))
@@ -50,7 +48,8 @@ async def test_sixty_images_of_a_registry_that_hangs_do_not_hold_up_the_scan_of_
             if isinstance(envelope.message, ScanCompleted) and works.asked:
                 break
         assert envelope.subject == images[-1]
-        assert time.monotonic() - begin < 1
+        # Those that were asked first still hang: nobody has waited for one.
+        assert hangs.count() == config.automation.registry_concurrency
 
         for task in running:
             task.cancel()

@@ -43,7 +43,7 @@ async def test_it_ends_with_its_standard_input_though_a_watch_is_open(tmp_path: 
             assert events.status == 200
             assert process.stdin is not None
             process.stdin.close()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert await process.wait() == 0
     assert (tmp_path / "kubeconfig").stat().st_mode & 0o077 == 0
 

@@ -17,7 +17,7 @@ DEAF = "trap '' TERM; sleep 60 & echo ready; wait; wait"
 
 
 async def wait_gone(family: set[proctree.Process]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any(proctree.is_alive(process) for process in family):
             await asyncio.sleep(0.02)
 

@@ -67,14 +67,14 @@ async def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
     copy.kill()
     await copy.wait()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any(proctree.is_alive(process) for process in family):
             await asyncio.sleep(0.05)
 
 
 async def test_a_stop_before_it_is_ready_leaves_nothing_either(tmp_path: Path) -> None:
     copy = await up(tmp_path / "a")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(proctree.descendants(copy.pid)) < 3:
             await asyncio.sleep(0.02)
     family = proctree.descendants(copy.pid)

@@ -32,7 +32,7 @@ class FakeApi:
         return self.asked.count((method, path))
 
     async def wait_asked(self, method: str, path: str, times: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.count(method, path) < times:
                 await asyncio.sleep(0.005)
 

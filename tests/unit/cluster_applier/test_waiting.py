@@ -40,7 +40,7 @@ async def test_what_was_ready_before_must_be_so_still_at_the_end(tmp_path: Path)
         group.create_task(waiting.run(stop))
         waiting.begin(done, [wanted("a"), wanted("b")])
         await api.wait_asked("GET", "/a", 4)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not bus.published:
                 await asyncio.sleep(0.01)
         stop.set()
@@ -61,7 +61,7 @@ async def test_an_object_that_cannot_be_read_is_not_ready_and_says_why(tmp_path:
         waiting = Waiting("apps", kube, cast("Any", bus), deadline=0.0)
         group.create_task(waiting.run(stop))
         waiting.begin(done, [wanted("a")])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not bus.published:
                 await asyncio.sleep(0.01)
         stop.set()

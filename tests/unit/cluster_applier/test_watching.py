@@ -33,13 +33,13 @@ class Watching:
         self.drifts: list[tuple[str, Drift]] = []
 
     async def wait_drift(self) -> tuple[str, Drift]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.drifts:
                 await asyncio.sleep(0.005)
         return self.drifts.pop(0)
 
     async def wait_outages(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.bus.outages) < count:
                 await asyncio.sleep(0.005)
 
@@ -200,7 +200,7 @@ async def test_a_kind_that_is_served_no_more_is_watched_again_in_another_version
     async with watching(api, tmp_path, old) as found:
         await api.wait_asked("GET", old.collection(), 1)
         api.on("GET", new.collection(), listed())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not api.count("GET", new.collection()):
                 found.watches.ensure({new})
                 await asyncio.sleep(0.005)

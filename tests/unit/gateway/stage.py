@@ -202,7 +202,7 @@ class Stage:
 
     async def finished(self, job: object) -> dict[str, Any]:
         """Wait for a job as clients do."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 status, found = await self.get("v6/jobs", id=str(job))
                 assert status == 200

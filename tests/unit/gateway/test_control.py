@@ -49,7 +49,7 @@ async def test_a_sync_that_is_not_there_is_named_with_those_that_are() -> None:
 
 
 async def test_an_order_that_nobody_takes_names_who_should() -> None:
-    async with a_stage(alive=[], unheard=0.05) as stage:
+    async with a_stage(alive=[], unheard=0) as stage:
         _, job = await stage.send("POST", f"{SYNCS}/apps/suspend")
         assert "is cluster-applier running?" in (await stage.finished(job))["Err"]
 

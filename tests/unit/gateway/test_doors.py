@@ -131,13 +131,13 @@ async def heard(answer: aiohttp.ClientResponse) -> AsyncIterator[dict]:
 
 
 async def listening(stage: Stage, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(stage.listeners) != count:
             await asyncio.sleep(0)
 
 
 async def test_who_listens_hears_what_happens_from_now_on_and_only_what_was_asked_for() -> None:
-    async with a_stage() as stage, asyncio.timeout(5):
+    async with a_stage() as stage, asyncio.timeout(30):
         await stage.follower.wait_caught_up(1)
         async with stage.session.get(events(stage), params={"type": DONE.type}) as answer:
             assert answer.content_type == "text/event-stream"
@@ -160,7 +160,7 @@ async def test_who_has_gone_is_noticed_though_nothing_happens(
 
 async def test_who_is_too_slow_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "WAITING", 1)
-    async with a_stage() as stage, asyncio.timeout(5):
+    async with a_stage() as stage, asyncio.timeout(30):
         await stage.follower.wait_caught_up(1)
         async with stage.session.get(events(stage)) as answer:
             for _ in range(3):
@@ -170,7 +170,7 @@ async def test_who_is_too_slow_is_let_go(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_the_end_of_the_gateway_ends_every_stream_properly() -> None:
-    async with a_stage() as stage, asyncio.timeout(2):
+    async with a_stage() as stage, asyncio.timeout(30):
         async with serving(stage.api, "127.0.0.1", 0) as url:
             ours = url.replace("/api/flux", "/api/v1/events")
             answer = await stage.session.get(ours)

@@ -63,7 +63,7 @@ def orders(stage: Stage) -> list[UpdateRequested]:
 
 
 async def test_an_order_that_nobody_takes_ends_with_the_name_of_who_should() -> None:
-    async with a_stage(alive=(), unheard=0.05) as stage:
+    async with a_stage(alive=(), unheard=1) as stage:
         _, job = await stage.post("v9/update-manifests", image_order(CART))
         assert (await stage.get("v6/jobs", id=job))[1]["StatusString"] == "queued"
         done = await stage.finished(job)

@@ -182,7 +182,7 @@ async def test_a_stage_of_which_no_replica_is_heard_is_named_until_one_is() -> N
         return dict(found[0]["dependencies_down"])
 
     async def wait_down(stage: Stage, wanted: dict[str, str]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await down(stage) != wanted:
                 await asyncio.sleep(0.02)
 

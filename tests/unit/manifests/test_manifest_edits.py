@@ -243,6 +243,6 @@ def test_what_every_reader_takes_for_text_is_not_quoted(text: str) -> None:
 
 
 def test_a_long_row_of_digits_is_looked_at_once() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert is_plain("1" * 200_000 + "x", flow=False)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
