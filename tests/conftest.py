@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from sandbox import controlplane_build
 from sandbox.errors import MissingError
+from tests.leftovers import temporary_folder
 
 
 def pytest_configure() -> None:
@@ -18,6 +19,13 @@ def pytest_configure() -> None:
     # A machine that is busy for a fifth of a second has found no bug.
     settings.register_profile("flux", deadline=None)
     settings.load_profile("flux")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    tmp_path_factory.getbasetemp()  # it stays, for who looks why a test failed
+    with temporary_folder():
+        yield
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -40,7 +40,7 @@ def ssh_key(folder: Path) -> tuple[Path, dict[str, str]]:
 
 
 def openpgp_key(folder: Path) -> tuple[Path, dict[str, str]]:
-    home = Path(tempfile.mkdtemp(prefix="gpg-"))
+    home = Path(tempfile.mkdtemp(prefix="gpg-"))  # a short path: gpg's sockets lie there
     gpg = ("gpg", "--homedir", home, "--batch", "--quiet")
     run(*gpg, "--passphrase", "", "--quick-generate-key", "Flux <flux@localhost>", "ed25519")
     key = folder / "signing"
