@@ -7,9 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import Scheduling
 
 from sandbox import controlplane_build
 from sandbox.errors import MissingError
+from tests import sharing
 from tests.leftovers import temporary_folder
 
 
@@ -19,6 +22,17 @@ def pytest_configure() -> None:
     # A machine that is busy for a fifth of a second has found no bug.
     settings.register_profile("flux", deadline=None)
     settings.load_profile("flux")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several processes
+        items.sort(key=lambda item: sharing.rank(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    config.option.loadscopereorder = False  # by the number of tests, the longest would come last
+    return sharing.ByPlace(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
