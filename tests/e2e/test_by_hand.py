@@ -35,7 +35,7 @@ async def test_a_sync_rests_is_compared_and_goes_on(world: World) -> None:
 
     await world.push("Change settings", settings(world, "two"))
     head = await world.copy.head()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             (sync,) = json.loads(await world.flux.fluxctl("syncs", "-o", "json"))
             if sync["declared"] == head:

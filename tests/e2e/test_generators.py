@@ -67,6 +67,6 @@ async def replicas(world: World) -> int:
 
 async def told_down(world: World) -> None:
     """Wait until git_watcher tells that the renderer is gone."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while '"dependency": "renderer"' not in world.flux.log("git-watcher").read_text():
             await asyncio.sleep(0.1)

@@ -71,7 +71,7 @@ async def test_without_leases_all_is_applied_and_the_verbs_that_are_missing_are_
             async with world(place, tmp_path, name, targets=[target]) as found:
                 roles = f"{ROLES}/namespaces/{name}-flux/rolebindings"
                 await api.call("DELETE", f"{roles}/flux-cluster-applier")
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     while "allow the verbs get, create and update of leases" not in _said(found):
                         await asyncio.sleep(0.1)
                 await found.push("Add web", {"web.yaml": found.deployment("web")})

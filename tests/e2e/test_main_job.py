@@ -40,10 +40,10 @@ async def test_what_is_deleted_or_changed_by_hand_is_put_back(world: World) -> N
         "web",
         lambda found: found is not None and found["spec"]["replicas"] == 1,
         namespace=world.namespace,
-        timeout=10,
+        timeout=60,
     )
     await world.kube.delete("Deployment", "web", world.namespace)
-    await world.wait_image("web", "1.0.0", timeout=10)
+    await world.wait_image("web", "1.0.0", timeout=60)
 
 
 async def test_what_leaves_git_leaves_the_cluster(world: World) -> None:
@@ -55,7 +55,7 @@ async def test_what_leaves_git_leaves_the_cluster(world: World) -> None:
     await world.kube.wait("ConfigMap", "settings", bool, namespace=world.namespace)
     await world.push("Drop settings", {}, remove=["settings.yaml"])
     await world.kube.wait(
-        "ConfigMap", "settings", lambda found: found is None, namespace=world.namespace, timeout=20
+        "ConfigMap", "settings", lambda found: found is None, namespace=world.namespace, timeout=60
     )
 
 
@@ -75,7 +75,7 @@ async def test_a_broken_file_spoils_only_itself_and_suspends_pruning(world: Worl
 
     async with aiohttp.ClientSession() as session:
         url = world.flux.gateway_url.replace("/api/flux", "/api/v1/syncs")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 async with session.get(url) as answer:
                     (sync,) = await answer.json()

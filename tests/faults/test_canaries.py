@@ -31,7 +31,7 @@ from tests.faults.test_replicas import config_map, wait_value
 
 pytestmark = [
     *(pytest.mark.e2e, pytest.mark.rabbit, pytest.mark.cluster, pytest.mark.faults),
-    pytest.mark.timeout(100),
+    pytest.mark.timeout(240),
 ]
 
 VALUE = f"canary-value-{token_hex(12)}"
@@ -185,7 +185,7 @@ async def provoke(world: World, place: Everything) -> None:
     await world.push("Add all", files)
     await world.kube.wait("Secret", "good", bool, namespace=world.namespace)
     await place_image(place, world, "1.1.0")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while f"{image}:1.1.0" not in world.copy.read("web.yaml"):
             await world.copy.pull()
     for status in (401, 503):
@@ -198,7 +198,7 @@ async def provoke(world: World, place: Everything) -> None:
     await place.registry_auth.start()
     await garbage(world)
     await world.push("Value 1", config_map(world, 1, "a"))
-    await wait_value(world, "a", 1, timeout=30)
+    await wait_value(world, "a", 1, timeout=60)
 
 
 async def provoke_sops(world: World, keys: Keys) -> None:
@@ -215,7 +215,7 @@ async def provoke_sops(world: World, keys: Keys) -> None:
     }
     await world.push("Add encrypted files", files)
     await world.kube.wait("Secret", "sealed", bool, namespace=world.namespace)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(re.findall("encrypted file not applied", await _said(world))) < 3:
             await asyncio.sleep(0.1)
 
@@ -236,7 +236,7 @@ async def garbage(world: World) -> None:
     async with connection, connection.channel() as channel:
         exchange = await channel.get_exchange(names.COMMANDS, ensure=False)
         await exchange.publish(aio_pika.Message(b"{"), "poll.requested.v1.0")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await world.flux.depth(names.DEAD):
             await asyncio.sleep(0.1)
 

@@ -49,7 +49,7 @@ async def test_clocks_that_differ_and_step_lose_nothing_and_hold_up_nothing(
                 clock.step(AHEAD[name] * factor)
             await world.push_image("web", f"1.{turn}.0")
             await world.image_hook("web")
-            await world.wait_image("web", f"1.{turn}.0", timeout=20)
+            await world.wait_image("web", f"1.{turn}.0", timeout=60)
             for order in ("lock", "unlock"):
                 await world.flux.fluxctl(order, "--workload", f"{world.namespace}:deployment/web")
             listed = await world.flux.fluxctl("list-images", "--namespace", world.namespace)

@@ -129,7 +129,7 @@ async def test_one_file_of_a_thousand_is_one_parse_and_one_apply(large: Large) -
     parsed = await large.metric("git-watcher", "flux_git_watcher_files_parsed_total")
     writes = await large.writes()
     revision = await large.world.push("Change one", config_map(large.world, 7, name))
-    await wait_value(large.world, name, 7, timeout=20)
+    await wait_value(large.world, name, 7, timeout=60)
     await large.applied(revision)
     after = await large.metric("git-watcher", "flux_git_watcher_files_parsed_total")
     assert after - parsed == 1
@@ -159,7 +159,7 @@ async def test_at_rest_a_poll_is_one_listing_and_a_scan_one_request(large: Large
 async def at_rest(large: Large) -> None:
     """Wait until nothing more comes of what was pushed: the tag of the sync is pushed last."""
     git = large.world.flux.place.git
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             git.requests.clear()
             await asyncio.sleep(2)

@@ -8,13 +8,13 @@ from tests.faults.test_replicas import config_map, wait_value
 
 pytestmark = [
     *(pytest.mark.e2e, pytest.mark.rabbit, pytest.mark.cluster, pytest.mark.faults),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
 ]
 
 
 async def test_what_was_made_just_before_a_crash_is_pruned_when_git_drops_it(world: World) -> None:
     await world.push("Begin", config_map(world, 0, "a"))
-    await wait_value(world, "a", 0, timeout=30)
+    await wait_value(world, "a", 0, timeout=60)
     await world.flux.stop("cluster-applier")
     await world.flux.start("cluster-applier", env={VARIABLE: "apply.after=crash"})
     await world.push("Add b", config_map(world, 0, "b"))
@@ -23,7 +23,7 @@ async def test_what_was_made_just_before_a_crash_is_pruned_when_git_drops_it(wor
     await world.push("Drop b", config_map(world, 1, "a"), remove=["b.yaml"])
     await world.flux.kill("cluster-applier")
     await world.flux.start("cluster-applier")
-    await wait_value(world, "a", 1, timeout=30)
+    await wait_value(world, "a", 1, timeout=60)
     await world.kube.wait(
-        "ConfigMap", "b", lambda found: found is None, namespace=world.namespace, timeout=20
+        "ConfigMap", "b", lambda found: found is None, namespace=world.namespace, timeout=60
     )

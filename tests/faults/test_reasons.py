@@ -50,7 +50,7 @@ async def test_after_faults_each_tag_object_update_and_revision_has_one_reason(
 
     async with history(world.flux, world.namespace) as told:
         await crash_while(world, names)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not applied(told) >= {await world.copy.pull()}:
                 await asyncio.sleep(0.2)
         check_tags(await world.images.tags(f"{world.namespace}/web"), f"{world.host}/web:1.0.0")

@@ -104,7 +104,7 @@ async def test_what_is_lost_is_rebuilt_without_a_commit_a_delete_or_a_restart(ow
         await lose()
         await world.flux.start(*services)
         await world.push(f"Value {value}", config_map(world, value, "a"))
-        await wait_value(world, "a", value, timeout=30)
+        await wait_value(world, "a", value, timeout=60)
         assert await own.runs() == runs
         assert await world.updates(head) == []
 

@@ -24,7 +24,7 @@ from shared.contract import Draft, Envelope, Event, PollRequested, ScanFailed
 from shared.contract.codec import LARGEST, encode
 from tests.contract.test_bus import Seen, every, letters_of, working
 
-pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(600)]
 
 ALL = 10_000
 IN_FLIGHT = 500
@@ -97,7 +97,7 @@ async def test_of_ten_thousand_each_ends_done_or_dead_with_its_reason(url: str) 
     async with (
         rabbit.connect(url, source="/git-watcher/1") as bus,
         working(bus, "git-watcher", seen),
-        asyncio.timeout(200),
+        asyncio.timeout(500),
     ):
         published = await publish_all(url)
         letters = await buried(url, ALL - published["good"])

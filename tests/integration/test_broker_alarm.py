@@ -19,7 +19,7 @@ from shared.contract import Draft, PollRequested, ScanCompleted
 from shared.runtime.health import Health
 from tests.contract.test_bus import Seen, working
 
-pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(240)]
 
 EVENT = Draft(message=ScanCompleted(image="web", tags=1, seconds=0, requests=1, found=0))
 POLL = Draft(message=PollRequested(repository="git.example.com/apps#main"))

@@ -25,7 +25,7 @@ from shared.contract import Command, Draft, Event, PollRequested, Reply
 from shared.contract.registry import MESSAGES, PUBLISHERS, SERVICES, STAGES
 from shared.runtime.errors import PermanentError
 
-pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(240)]
 
 SYNCS = [("default", "apps")]
 POLL = PollRequested(repository="git.example.com/apps#main")

@@ -18,7 +18,7 @@ from shared.contract import (
 )
 from tests.integration.applier_stage import ON_BOTH, Stage, applies, config_map
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), ON_BOTH]
 
 
 async def test_only_what_changed_is_applied_and_what_left_is_pruned(stage: Stage) -> None:

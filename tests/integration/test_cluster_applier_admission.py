@@ -10,7 +10,7 @@ from services.cluster_applier.kube import REQUESTS
 from shared.contract import SyncCompleted
 from tests.integration.applier_stage import Stage, applies, config_map
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
 async def test_a_quota_spoils_only_what_is_beyond_it(stage: Stage) -> None:

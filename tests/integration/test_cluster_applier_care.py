@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.applier_stage import ON_BOTH, Stage, applies, config_map
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), ON_BOTH]
 
 
 def deployment(*, replicas: int | None = None, env: str = "", label: str = "") -> str:

@@ -19,7 +19,7 @@ from shared.contract import (
 from tests.integration.applier_stage import Stage, applies, config_map
 from tests.integration.deaf import deaf
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
 async def order(stage: Stage, *, suspended: bool) -> None:

@@ -5,7 +5,7 @@ import pytest
 from shared.contract import DiffMade, DiffQuestion, Draft, ObjectDiff, SuspendRequested, SyncHeld
 from tests.integration.applier_stage import Stage, config_map
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
 def secret(**data: str) -> str:

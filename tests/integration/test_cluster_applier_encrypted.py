@@ -17,7 +17,7 @@ from shared.config.target import Decryption
 from shared.contract import DiffMade, DiffQuestion, Draft, SuspendRequested, SyncHeld, SyncRequested
 from tests.integration.applier_stage import Stage, applies, config_map, staged
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 CANARY = "canary-5c1d9e"
 SECRET = f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{p: {CANARY}}}\n"

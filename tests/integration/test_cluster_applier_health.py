@@ -10,7 +10,7 @@ from sandbox.cluster import Cluster
 from shared.contract import SyncCompleted, SyncHeld, WorkloadChanged
 from tests.integration.applier_stage import Stage, config_map, staged
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
 def deployment(cpu: str = "1m", *, replicas: int = 2) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.applier_stage import Stage, config_map
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
 EXPORTED = """---

@@ -7,7 +7,7 @@ import pytest
 from shared.contract import DriftContested, DriftCorrected
 from tests.integration.applier_stage import Stage, config_map
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
 def annotated(text: str, **annotations: str) -> str:

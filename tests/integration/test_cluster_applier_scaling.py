@@ -8,7 +8,7 @@ import pytest
 from shared.contract import DriftContested, DriftCorrected
 from tests.integration.applier_stage import Stage, applies, config_map
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
 def deployment(image: str = "1", *, replicas: int | None = None, app: str = "web") -> str:

@@ -16,7 +16,7 @@ from shared.runtime.errors import PermanentError
 from tests.integration.accounts import RBAC, grant, post, said_by, token_config
 from tests.integration.applier_stage import config_map, configured, staged
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
 def moved(text: str, name: str, namespace: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from shared.contract import SyncCompleted
 from tests.integration.applier_stage import DEFINITIONS, Stage, config_map, definition_of
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 SERVICES = "apis/apiregistration.k8s.io/v1/apiservices"
 

@@ -9,7 +9,7 @@ from shared.contract import DependencyDown
 from shared.runtime import faults
 from tests.integration.applier_stage import ON_BOTH, Stage, config_map, parted
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), ON_BOTH]
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from tests.integration.test_cluster_applier_care import deployment
 
 CLAIM = "fluxcd.io/claimed-by"
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), ON_BOTH]
 
 
 async def holder(stage: Stage) -> str:

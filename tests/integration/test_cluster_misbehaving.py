@@ -33,7 +33,7 @@ from shared.contract import (
 )
 from tests.integration.applier_stage import Stage, config_map, configured, staged
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 COUNT = 12
 NUMBERS = count()

@@ -12,7 +12,7 @@ from shared.manifests import ObjectId
 from shared.manifests.marks import CHECKSUM, MARK, mark
 from tests.integration.applier_stage import ON_BOTH, Stage, config_map, parted, staged
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120), ON_BOTH]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), ON_BOTH]
 
 
 def maps(names: str, k: str = "1") -> str:

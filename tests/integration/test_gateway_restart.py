@@ -20,7 +20,7 @@ from shared.bus.topology import declare
 from shared.contract import Draft, SyncFailed, WorkloadChanged
 from tests.unit.gateway.test_restart import warnings
 
-pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

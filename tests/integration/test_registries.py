@@ -195,7 +195,7 @@ async def test_an_image_that_can_not_be_asked_for_is_told(scanner: Scanner, imag
 
 async def test_a_registry_that_hangs_slows_no_other(scanner: Scanner) -> None:
     scanner.own.fail(faults.hangs())
-    scanner.timeout = 60.0
+    scanner.timeout = 30.0
     scanner.elsewhere.content.push("web", "1.0.0")
     async with scanner.reading() as registries:
         hanging = [

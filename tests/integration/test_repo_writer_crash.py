@@ -20,7 +20,7 @@ from shared.contract import (
 )
 from tests.unit.repo_writer.given import AUTOMATED, HOST, WEB, deployment, found, policies
 
-pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(240)]
 
 JOB = "default:deployment/job"
 STEPS = (
