@@ -73,7 +73,9 @@ class GitHub:
 
     def found(self, one: Mapping[str, Any], head: str, base: str) -> Found | None:
         """Take what is of these branches."""
-        if (one["head"]["ref"], one["base"]["ref"]) != (head, base):
+        if (one["head"]["ref"], one["base"]["ref"]) != (head, base) or _is_forked(
+            one["head"].get("repo"), one["base"].get("repo"), "id"
+        ):
             return None
         number, body = str(one["number"]), one.get("body") or ""
         return Found(number=number, url=one["html_url"], title=one["title"], body=body)
@@ -120,7 +122,9 @@ class GitLab:
 
     def found(self, one: Mapping[str, Any], head: str, base: str) -> Found | None:
         """Take what is of these branches."""
-        if (one["source_branch"], one["target_branch"]) != (head, base):
+        if (one["source_branch"], one["target_branch"]) != (head, base) or (
+            one.get("source_project_id") != one.get("target_project_id")
+        ):
             return None
         number, body = str(one["iid"]), one.get("description") or ""
         return Found(number=number, url=one["web_url"], title=one["title"], body=body)
@@ -157,8 +161,10 @@ class Bitbucket:
 
     def found(self, one: Mapping[str, Any], head: str, base: str) -> Found | None:
         """Take what is of these branches."""
-        branches = (one["source"]["branch"]["name"], one["destination"]["branch"]["name"])
-        if branches != (head, base):
+        source, destination = one["source"], one["destination"]
+        if (source["branch"]["name"], destination["branch"]["name"]) != (head, base) or _is_forked(
+            source.get("repository"), destination.get("repository"), "uuid"
+        ):
             return None
         url, body = one["links"]["html"]["href"], one.get("description") or ""
         return Found(number=str(one["id"]), url=url, title=one["title"], body=body)
@@ -180,6 +186,11 @@ class Bitbucket:
     def closing(self, number: str) -> tuple[str, str, Mapping[str, Any]]:
         """Decline it."""
         return "POST", f"{self._requests}/{number}/decline", {}
+
+
+def _is_forked(of: Mapping[str, Any] | None, into: Mapping[str, Any] | None, key: str) -> bool:
+    """Tell whether anybody may have opened it: their branch may be called as ours is."""
+    return (of or {}).get(key) != (into or {}).get(key)
 
 
 DIALECTS: Mapping[str, Callable[[str], Dialect]] = {

@@ -72,12 +72,14 @@ class PullRequest:
         path, query = self._dialect.listing(head, base)
         for page in range(1, PAGES + 1):
             answer = await self._ask(session, "GET", path, query={**query, "page": str(page)})
-            items = answer["values"] if isinstance(answer, dict) else answer
-            for one in items:
-                if found := self._dialect.found(one, head, base):
-                    return found
-            if not items:
-                return None
+            try:
+                items = answer["values"] if isinstance(answer, dict) else answer
+                found = [one for item in items if (one := self._dialect.found(item, head, base))]
+            except (KeyError, TypeError, AttributeError) as error:
+                reason = f"its list of requests is not as published: {error!r}"
+                raise TemporaryError(self._name, reason) from error
+            if found or not items:
+                return found[0] if found else None
         return None
 
     async def _ask(

@@ -38,21 +38,25 @@ def _github(number: int, one: Mapping[str, Any]) -> Mapping[str, Any]:
         "title": one["title"],
         "body": one.get("body"),
         "state": one["state"],
-        "head": {"ref": one["head"]},
-        "base": {"ref": one["base"]},
+        "head": {"ref": one["head"], "repo": {"id": one.get("fork", 1)}},
+        "base": {"ref": one["base"], "repo": {"id": 1}},
     }
 
 
 def _gitlab(number: int, one: Mapping[str, Any]) -> Mapping[str, Any]:
     same = {key: one.get(key) for key in ("title", "description", "source_branch", "target_branch")}
     url = f"https://host.example.com/pull/{number}"
-    return {"id": 9000 + number, "iid": number, "web_url": url, "state": one["state"], **same}
+    projects = {"source_project_id": one.get("fork", 1), "target_project_id": 1}
+    numbers = {"id": 9000 + number, "iid": number}
+    return {**numbers, "web_url": url, "state": one["state"], **same, **projects}
 
 
 def _bitbucket(number: int, one: Mapping[str, Any]) -> Mapping[str, Any]:
-    same = {key: one.get(key) for key in ("title", "description", "source", "destination")}
-    url = f"https://host.example.com/pull/{number}"
-    return {"id": number, "links": {"html": {"href": url}}, "state": one["state"], **same}
+    same = {key: one.get(key) for key in ("title", "description")}
+    source = {**one["source"], "repository": {"uuid": f"{{{one.get('fork', 1)}}}"}}
+    ends = {"source": source, "destination": {**one["destination"], "repository": {"uuid": "{1}"}}}
+    links = {"html": {"href": f"https://host.example.com/pull/{number}"}}
+    return {"id": number, "links": links, "state": one["state"], **same, **ends}
 
 
 RULES = {
@@ -116,6 +120,19 @@ class PullHost:
         return [
             self.rules.show(number, one)
             for number, one in self.requests.items()
+            if one["state"] == "open" and "fork" not in one
+        ]
+
+    def forked(self) -> None:
+        """Have every request once more, from a fork whose branch has the same name."""
+        for number, one in [*self.requests.items()]:
+            self.requests[number + 1_000] = {**one, "fork": 2}
+
+    def listed(self) -> list[Mapping[str, Any]]:
+        """What a list of open requests has, the newest first: forks' too, as where no filter is."""
+        return [
+            self.rules.show(number, one)
+            for number, one in reversed(self.requests.items())
             if one["state"] == "open"
         ]
 
@@ -137,7 +154,7 @@ class PullHost:
 
     def _answer(self, request: web.Request, rest: list[str], body: Mapping[str, Any]) -> Any:
         if request.method == "GET" and not rest:
-            found = self.open() if request.query.get("page", "1") == "1" else []
+            found = self.listed() if request.query.get("page", "1") == "1" else []
             return {"values": found} if self.rules.show is _bitbucket else found
         if request.method == "POST" and not rest:
             return self._opened(body)

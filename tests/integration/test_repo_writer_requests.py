@@ -100,6 +100,19 @@ async def test_a_newer_update_replaces_what_waits_and_a_moved_branch_is_followed
     assert host.open() == []
 
 
+async def test_a_request_from_a_fork_whose_branch_is_called_as_ours_is_left_alone(
+    world: World, host: PullHost
+) -> None:
+    await handle(await writer(world, host), said(found()))
+    host.forked()
+    theirs = dict(host.requests[1_001])
+    await handle(await writer(world, host, "another"), said(found("1.2.0", "1.1.0")))
+
+    assert host.requests[1_001] == theirs
+    (one,) = host.open()
+    assert words(one)[0] == "2 updates by Flux"
+
+
 async def test_a_reviewers_commit_is_never_rewritten(world: World, host: PullHost) -> None:
     repo = await writer(world, host)
     await handle(repo, said(found()))
