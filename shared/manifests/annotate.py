@@ -15,6 +15,7 @@ from shared.manifests.layout import (
     step,
 )
 from shared.manifests.lines import ANY_BREAK, BREAKS, ends_line, line_start, next_line, unended
+from shared.manifests.neighbours import key_style, quote, space, style
 from shared.manifests.nodes import Place, child, entries, key_of, target
 from shared.manifests.policies import policy_name
 from shared.manifests.splice import EditError, Splice, replace_text, write
@@ -58,7 +59,7 @@ def _change(
         flags = [key_of(key) == _FIELD for key, _ in inside]
         return _remove(text, metadata, inside, flags)
     splices = [
-        replace_text(text, value, wanted, style=_style(wanted, _quote(annotations)))
+        replace_text(text, value, wanted, style=style(wanted, quote(annotations)))
         for (_, value), name in zip(there, names, strict=True)
         if (wanted := changes.get(name or "")) is not None
     ]
@@ -78,13 +79,14 @@ def _change_flow(
 ) -> list[Splice]:
     there = entries(annotations)
     if fresh and all(gone):
-        inner = ", ".join(_pairs(annotations if there else metadata, fresh))
+        near = annotations if there else metadata
+        inner = f",{space(text, near)}".join(_pairs(text, near, fresh))
         start = there[0][0].start if there else annotations.content(text) + 1
         return [Splice(start=start, end=there[-1][1].end if there else start, text=inner)]
     splices = _remove(text, annotations, there, gone)
     if fresh:
         last = max(index for index, is_gone in enumerate(gone) if not is_gone)
-        splices.append(behind(text, there[last], _pairs(annotations, fresh)))
+        splices.append(behind(text, annotations, there[last], _pairs(text, annotations, fresh)))
     return splices
 
 
@@ -165,7 +167,7 @@ def _insert(
     if not there:
         raise EditError("metadata is empty")
     if mapping.is_flow:
-        return [behind(text, there[-1], _pairs(mapping, fresh))]
+        return [behind(text, mapping, there[-1], _pairs(text, mapping, fresh))]
     indent = column(text, there[0][0])
     lines = _lines(text, mapping, fresh, " " * indent)
     anchor = _entry_to_follow(text, there, after) or _entry_to_follow(text, there, None)
@@ -192,9 +194,10 @@ def _fill(text: str, metadata: Place, empty: Place, added: Mapping[str, str]) ->
     start = empty.content(text)
     end = start if empty.is_empty else empty.end
     if metadata.is_flow:
-        space = "" if text[start - 1] == " " else " "
-        inner = ", ".join(_pairs(metadata, added))
-        return [Splice(start=start, end=end, text=f"{space}{{{inner}}}")]
+        gap = space(text, metadata)
+        inner = f",{gap}".join(_pairs(text, metadata, added))
+        before = "" if text[start - 1] == " " else gap
+        return [Splice(start=start, end=end, text=f"{before}{{{inner}}}")]
     if not empty.is_empty:  # the space before the null goes too
         start = len(text[:start].rstrip(" "))
     key = next(key for key, _ in entries(metadata) if key_of(key) == _FIELD)
@@ -204,44 +207,26 @@ def _fill(text: str, metadata: Place, empty: Place, added: Mapping[str, str]) ->
 
 
 def _lines(text: str, near: Place, fresh: Mapping[str, _Value], indent: str) -> list[str]:
-    quote, keys = _quote(near), _key_style(near)
+    quotes, keys = quote(near), key_style(near)
     lines = []
     for key, value in fresh.items():
         start = f"{indent}{write(key, style=keys)}:"
         if isinstance(value, str):
-            lines.append(f"{start} {write(value, style=_style(value, quote))}")
+            lines.append(f"{start} {write(value, style=style(value, quotes))}")
         else:
             deeper = indent + " " * step(text, near)
             lines += [start, *_lines(text, near, value, deeper)]
     return lines
 
 
-def _pairs(near: Place, fresh: Mapping[str, _Value]) -> list[str]:
+def _pairs(text: str, near: Place, fresh: Mapping[str, _Value]) -> list[str]:
     # JSON stays JSON: where the neighbours' keys are quoted, everything is.
-    quote, keys = _quote(near), _key_style(near)
+    quotes, keys, gap = quote(near), key_style(near), space(text, near)
     pairs = []
     for key, value in fresh.items():
         if isinstance(value, str):
-            written = write(value, style=keys or _style(value, quote, flow=True), flow=True)
+            written = write(value, style=keys or style(value, quotes, flow=True), flow=True)
         else:
-            written = f"{{{', '.join(_pairs(near, value))}}}"
-        pairs.append(f"{write(key, style=keys, flow=True)}: {written}")
+            written = f"{{{f',{gap}'.join(_pairs(text, near, value))}}}"
+        pairs.append(f"{write(key, style=keys, flow=True)}:{gap}{written}")
     return pairs
-
-
-def _style(value: str, quote: str, *, flow: bool = False) -> str:
-    """Plain where it can be, else the quotes that the neighbours use."""
-    return "" if write(value, flow=flow) == value else quote
-
-
-def _key_style(near: Place) -> str:
-    """Return the quotes that all neighbours' keys have; a single one may need them."""
-    styles = [key.style for key, _ in entries(near)]
-    return styles[0] if styles and all(styles) else ""
-
-
-def _quote(near: Place) -> str:
-    for _, value in entries(near) if near.is_mapping else ():
-        if value.style in {"'", '"'}:
-            return value.style
-    return '"'

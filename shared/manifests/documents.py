@@ -75,6 +75,9 @@ def _in_words(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
     marks = [mark for mark in (error.problem_mark, error.context_mark) if mark]
     # What is missing is missed behind the last line.
     numbers = [min(mark.line + 1, len(lines)) for mark in marks] if lines else []
+    mark = text.find("\ufeff", 1)
+    if numbers and mark > 0 and (number := _line_of(text, mark)) <= numbers[0]:
+        return number, "not valid YAML: a byte order mark stands within the file; remove it"
     for number in numbers:
         line = lines[number - 1]
         if "{{" in line:
@@ -88,5 +91,9 @@ def _in_words(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:
 def _unreadable(error: yaml.YAMLError, text: str) -> tuple[int | None, str]:
     if not isinstance(error, yaml.reader.ReaderError):
         return None, f"not valid YAML: {error}"
-    line = len(ANY_BREAK.findall(text, 0, error.position)) + 1
+    line = _line_of(text, error.position)
     return line, f"not valid YAML: {error.reason} (#x{error.character:04x})"
+
+
+def _line_of(text: str, place: int) -> int:
+    return len(ANY_BREAK.findall(text, 0, place)) + 1

@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 
 from shared.manifests.lines import ends_line, eol, line_start, next_line
+from shared.manifests.neighbours import space
 from shared.manifests.nodes import Place, entries
 from shared.manifests.splice import Splice
 
+_ASKED = re.compile(r"[?][ \t]+\Z")
 _INDENT = re.compile(r"([ ]*(?:- +)*)[^\s#-]")
 
 
@@ -29,30 +31,29 @@ def in_front(text: str, key: Place, lines: Sequence[str]) -> list[Splice]:
     return [Splice(start=key.start, end=key.start, text=inner)]
 
 
-def behind(text: str, entry: tuple[Place, Place], pairs: Sequence[str]) -> Splice:
-    """Put *pairs* behind an *entry* in braces: on lines of their own if it stands on its own."""
+def behind(text: str, mapping: Place, entry: tuple[Place, Place], pairs: Sequence[str]) -> Splice:
+    """Put *pairs* behind an *entry* of a *mapping* in braces: on lines if it is on one itself."""
     key, value = entry
     start = line_start(text, key.start)
     alone = start > 0 and not text[start : key.start].strip()
-    comma = f",{eol(text)}{text[start : key.start]}" if alone else ", "
+    comma = f",{eol(text)}{text[start : key.start]}" if alone else f",{space(text, mapping)}"
     return Splice(start=value.end, end=value.end, text="".join(comma + pair for pair in pairs))
 
 
 def column(text: str, key: Place) -> int:
     """Return how far *key* is indented."""
-    start = line_start(text, key.start)
-    return key.start - start - text.startswith("\ufeff", start)
+    before = text[line_start(text, key.start) : key.start].removeprefix("\ufeff")
+    return len(_ASKED.sub("", before))
 
 
 def step(text: str, mapping: Place) -> int:
     """Return by how many spaces this mapping's keys are indented under their parent's."""
     there = entries(mapping) if mapping.is_mapping else []
-    start = there[0][0].start if there else mapping.start
-    above = line_start(text, start)
-    column = start - above
+    first = there[0][0] if there else mapping
+    above, inside = line_start(text, first.start), column(text, first)
     while above:
         above = line_start(text, above - 1)
         indent = _INDENT.match(text, above)
-        if indent and len(indent[1]) < column:
-            return column - len(indent[1])
+        if indent and len(indent[1]) < inside:
+            return inside - len(indent[1])
     return 2

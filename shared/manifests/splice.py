@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from shared.manifests.lines import BREAKS
 from shared.manifests.nodes import Place
 from shared.manifests.scalars import ScalarError, resolve
 
@@ -58,7 +59,8 @@ def replace_scalar(text: str, place: Place, value: str) -> Splice:
         return _replace_in_block(text, place, value)
     written = write(value, style=place.style, flow=place.in_flow)
     if place.is_empty:
-        return Splice(start=start, end=start, text=f" {written}")
+        has_space = text[start : start + 1] == " " and text[start + 1 : start + 2] in {*BREAKS, ""}
+        return Splice(start=start, end=start + has_space, text=f" {written}")
     return Splice(start=start, end=place.end, text=written)
 
 
