@@ -69,6 +69,11 @@ class Aside:
         if messages and tip != self._waiting:
             await self.push(tip, {})
         self._proposed = (self._head, tip, await self._asked(messages))
+        stale = self._waiting and not messages
+        if stale and not await self._mirror.is_ancestor(self._waiting, tip):
+            # Else it would come back once it was reverted. Not before its request is closed: to a
+            # host that would be a merge.
+            await self.push(tip, {})
         return self._proposed[2]
 
     async def _asked(self, messages: Sequence[str]) -> str:

@@ -98,7 +98,7 @@ class Batch:
         for one, reason in verdicts.left_out:
             if reason != DONE:
                 self.telling.rejected(one, reason, causes[id(one)])
-        stays = await held(verdicts.spots, states, await self._past(), self._repo)
+        stays = await held(verdicts.spots, states, await self._past(), self._repo, self.tip)
         if stays:
             gone = {id(kept.one) for kept in stays}
             await self._hold(stays, found[0][0])

@@ -129,6 +129,10 @@ class GitRepo:
         """Move the tag of *sync* to *revision*, forward only."""
         await self._sync_tag.move(self._tags[sync], revision, head)
 
+    async def before(self, revision: str, files: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Return by file the revisions after which it was changed, the newest first."""
+        return await self._mirror.before(revision, files, LOG_DEPTH)
+
     async def written(self, revision: str) -> Sequence[tuple[str, str, str]]:
         """Return our newest commits that *revision* contains."""
         recent = await self._mirror.recent(

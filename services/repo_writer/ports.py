@@ -99,6 +99,9 @@ class Repo(Protocol):
         ours on a side line.
         """
 
+    async def before(self, revision: str, files: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Return by file the revisions after which it was changed lately, the newest first."""
+
     async def propose(self, tip: str) -> str:
         """
         Have a pull request open for what waits at *tip*; return where people see it, if anywhere.

@@ -5,9 +5,9 @@ Dates out of the calendar, names that are no UTF-8 and unknown encodings must sp
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, takewhile
 
 import pygit2
 from pygit2.enums import SortMode
@@ -30,6 +30,25 @@ def log(repository: pygit2.Repository, revision: str, limit: int) -> list[Commit
     return [_told(commit) for commit in islice(first_parents(repository, revision), limit)]
 
 
+def before(
+    repository: pygit2.Repository, revision: str, files: Container[str], limit: int
+) -> dict[str, list[str]]:
+    """
+    Return by file the revisions after which it was changed, the newest first.
+
+    Of the newest *limit* commits up to *revision*, by first parents.
+    """
+    found: dict[str, list[str]] = {}
+    for one in islice(first_parents(repository, revision), limit):
+        if not one.parent_ids:
+            break
+        parent = repository[one.parent_ids[0]].peel(pygit2.Commit)
+        for delta in one.tree.diff_to_tree(parent.tree).deltas:
+            if (file := delta.old_file.path) in files:
+                found.setdefault(file, []).append(str(parent.id))
+    return found
+
+
 def recent(
     repository: pygit2.Repository, revision: str, limit: int, who: pygit2.Signature
 ) -> list[tuple[Commit, str]]:
@@ -45,6 +64,15 @@ def recent(
         for one in islice(repository.walk(revision, SortMode.TIME), limit)
         if name in {(by.raw_name, by.raw_email) for by in (one.author, one.committer)}
     ]
+
+
+def since(
+    repository: pygit2.Repository, revision: str, head: str, limit: int
+) -> list[pygit2.Commit]:
+    """Return what *head* was after *revision* was begun, the newest of them, by first parents."""
+    begun = repository.merge_base(revision, head)
+    newest = islice(first_parents(repository, head), limit)
+    return list(takewhile(lambda one: one.id != begun, newest))
 
 
 def pending(repository: pygit2.Repository, revision: str, base: str) -> list[pygit2.Commit]:

@@ -134,29 +134,10 @@ def commit(
     tree = put(repository, tree, changed) if changed else tree
     tree = tree or repository.TreeBuilder().write()
     parents: list[pygit2.Oid | str] = [parent] if parent else []
-    return _made(repository, makers, message, tree, parents, sign=sign)
+    return made(repository, makers, message, tree, parents, sign=sign)
 
 
-def rebased(
-    repository: pygit2.Repository,
-    commits: Sequence[pygit2.Commit],
-    onto: str,
-    *,
-    by: pygit2.Signature,
-    sign: Sign | None = None,
-) -> str:
-    """Return *onto* with *commits* on it, the oldest first; those that don't fit are left out."""
-    tip = repository[onto].peel(pygit2.Commit)
-    for one in commits:
-        index = repository.merge_trees(one.parents[0].tree, tip.tree, one.tree)
-        tree = None if index.conflicts else index.write_tree(repository)
-        if tree is not None and tree != tip.tree.id:
-            new = _made(repository, (one.author, by), one.message, tree, [tip.id], sign=sign)
-            tip = repository[new].peel(pygit2.Commit)
-    return str(tip.id)
-
-
-def _made(
+def made(
     repository: pygit2.Repository,
     makers: tuple[pygit2.Signature, pygit2.Signature],
     message: str,
@@ -165,6 +146,7 @@ def _made(
     *,
     sign: Sign | None,
 ) -> str:
+    """Return a new commit, signed if that is wished for; no ref is made for it."""
     if sign is None:
         return str(repository.create_commit(None, *makers, message, tree, parents))
     text = str(repository.create_commit_string(*makers, message, tree, parents))

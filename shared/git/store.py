@@ -5,14 +5,14 @@ pygit2 runs in threads, one operation at a time. `objects` and `history` are wha
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import pygit2
 
 from shared.contract import Commit
-from shared.git import history, objects, trees
+from shared.git import history, objects, rebasing, trees
 from shared.git.memo import memo
 from shared.git.objects import Sign
 from shared.git.serial import Serial
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 FAILURES = 3
 """Transfers in a row that fail before the folder itself is suspected."""
+MERGES = 100
+"""Commits of a branch that are searched for what had waited for it."""
 LIBRARY = (pygit2.GitError, OSError, KeyError, ValueError, LookupError)
 """What pygit2 raises."""
 
@@ -90,6 +92,13 @@ class Store:
         who = pygit2.Signature(name, email)
         return await self._look(lambda: history.recent(self._repository, revision, limit, who))
 
+    async def before(
+        self, revision: str, files: Collection[str], limit: int
+    ) -> dict[str, list[str]]:
+        """Return after which revisions *files* were changed; see `history.before`."""
+        some = frozenset(files)
+        return await self._look(lambda: history.before(self._repository, revision, some, limit))
+
     async def ancestors(self, revision: str, limit: int) -> list[str]:
         """Return *revision* and what it was built on, the newest first, by first parents."""
         return await self._look(lambda: history.ancestors(self._repository, revision, limit))
@@ -145,7 +154,8 @@ class Store:
                 history.is_by(one, by) and len(one.parent_ids) == 1 for one in commits
             ):
                 return revision
-            return objects.rebased(self._repository, commits, onto, by=by, sign=sign)
+            since = history.since(self._repository, revision, onto, MERGES)
+            return rebasing.rebased(self._repository, commits, onto, since=since, by=by, sign=sign)
 
         return await self._look(work)
 

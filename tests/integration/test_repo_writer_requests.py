@@ -49,6 +49,8 @@ async def waiting(world: World) -> list[str]:
 async def test_a_request_is_opened_updated_and_closed(world: World, host: PullHost) -> None:
     await world.copy.commit_and_push("Job", {"job.yaml": deployment("job", "1.0.0")})
     repo = await writer(world, host)
+    await handle(repo, said(found(current="0.9.0")))
+    assert UPDATES not in await world.copy.git("ls-remote", "origin")
     (pushed,) = events(await handle(repo, said(found())), UpdatePushed)
     assert (pushed.branch, pushed.pull_request[-7:]) == (UPDATES, "/pull/1")
     assert await world.log() == ["Job", "First"]
@@ -98,6 +100,36 @@ async def test_a_newer_update_replaces_what_waits_and_a_moved_branch_is_followed
     (told,) = events(await handle(repo, said(found("1.2.0"))), UpdateRejected)
     assert told.reason == "superseded"
     assert host.open() == []
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen", "unseen"])
+async def test_a_revert_of_what_was_merged_in_the_words_of_others_is_held_until_a_person_says_so(
+    world: World, host: PullHost, *, is_seen: bool
+) -> None:
+    repo = await writer(world, host)
+    await handle(repo, said(found()))
+    await waiting(world)
+    await world.copy.git("merge", "--quiet", "--squash", UPDATES)
+    await world.copy.commit("All of it (#1)")
+    await world.copy.push()
+    if is_seen:
+        await handle(repo, said(found()))
+        assert await waiting(world) == []
+    await world.copy.git("revert", "--no-edit", "HEAD")
+    await world.copy.push()
+    (told,) = events(
+        await handle(await writer(world, host, "another"), said(found())), UpdateRejected
+    )
+    assert told.reason.startswith("held: 1.1.0 written in ")
+    assert await waiting(world) == [f"Hold {WEB}"]
+
+    await world.copy.git("merge", "--quiet", "--squash", UPDATES)
+    await world.copy.commit("Hold it (#2)")
+    assert "fluxcd.io/held" in world.copy.read("web.yaml")
+    await world.copy.commit_and_push("Let it", {"web.yaml": AUTOMATED})
+    (pushed,) = events(await handle(repo, said(found())), UpdatePushed)
+    assert set(pushed.result) == {WEB}
+    assert await waiting(world) == [f"Auto-release {HOST}/web:1.1.0"]
 
 
 async def test_a_request_from_a_fork_whose_branch_is_called_as_ours_is_left_alone(

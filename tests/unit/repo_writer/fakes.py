@@ -88,6 +88,16 @@ class FakeRepo:
         self.notes |= notes
         return True
 
+    async def before(self, revision: str, files: Collection[str]) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        while parent := self.commits[revision][0]:
+            old, new = (self.commits[one][1] for one in (parent, revision))
+            for file in files:
+                if old.get(file) != new.get(file):
+                    found.setdefault(file, []).append(parent)
+            revision = parent
+        return found
+
     async def propose(self, tip: str) -> str:
         return f"https://git.example.com/pulls/{tip[-1]}"
 
