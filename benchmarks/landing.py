@@ -17,7 +17,7 @@ from sandbox.process import Child
 from sandbox.progress import to_stderr
 from sandbox.working_copy import WorkingCopy
 from sandbox.writer_stage import WriterStage, writer_stage
-from shared.contract import Draft, ImagesFound
+from shared.contract import Draft, Envelope, ImagesFound, PollRequested, StateDeclared
 from shared.manifests import Policies
 
 QUIET = 0.1
@@ -83,7 +83,28 @@ async def _of_many_files(stage: WriterStage, git: GitServer) -> list[Row]:
         at_most(f"{name}.to-pushed", median(ours[1:]), "s", floor=floor, bar=bar),
         at_most(f"{name}.fetches", fetched, "transfers", floor=0, bar=0),
         at_most(f"{name}.memory", memory, "MiB", bar=150),
+        await _watched(stage),
     ]
+
+
+async def _watched(stage: WriterStage) -> Row:
+    """Let git-watcher read the same files, and four changes of one of them."""
+    async with stage.writer("watcher", service="git_watcher") as watcher:
+        await stage.told(_declares(await stage.copy.pull()))
+        for turn in range(LARGE):
+            await _add(stage.copy, {"apps/0/f9.yaml": manifest("f9", tag=f"1.{turn}.1")})
+            await stage.bus.publish(Draft(message=PollRequested(repository=stage.repository)))
+            await stage.told(_declares(await stage.copy.head()))
+        memory = resident(watcher.pid)
+    return at_most("land.1-of-10000.watcher-memory", memory, "MiB", bar=150)
+
+
+def _declares(revision: str) -> Callable[[list[Envelope]], bool]:
+    def fits(heard: list[Envelope]) -> bool:
+        newest = heard[-1].message
+        return isinstance(newest, StateDeclared) and newest.revision == revision
+
+    return fits
 
 
 async def _bare(copy: WorkingCopy, turn: int) -> None:

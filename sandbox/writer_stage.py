@@ -36,8 +36,14 @@ class WriterStage:
     password: str
 
     @asynccontextmanager
-    async def writer(self, name: str = "writer", *, faults: str = "") -> AsyncIterator[Child]:
-        """Run a writer that meets *faults*; under another *name* it has a folder of its own."""
+    async def writer(
+        self, name: str = "writer", *, faults: str = "", service: str = "repo_writer"
+    ) -> AsyncIterator[Child]:
+        """
+        Run a writer that meets *faults*, or another *service* that needs no more than it does.
+
+        Under another *name* it has a folder of its own.
+        """
         env = {
             **os.environ,
             "AMQP_URL": self.amqp_url,
@@ -45,7 +51,7 @@ class WriterStage:
             "FLUX_FAULTS": faults,
             "FLUX__STATE_DIR": str(self.root / name),
         }
-        argv = [sys.executable, "-m", "services.repo_writer", "--config", self.root / "flux.yaml"]
+        argv = [sys.executable, "-m", f"services.{service}", "--config", self.root / "flux.yaml"]
         child = await Child.start(name, argv, log=self.root / f"{name}.log", env=env)
         try:
             yield child
@@ -82,7 +88,11 @@ async def writer_stage(
     copy = await WorkingCopy.clone(repository, root / "copy")
     where = _by_ssh(git, repository) if door == "ssh" else _by_http(git, repository)
     sync = {"name": "apps", "git": {**where, "branch": "main"}}
-    config = {"syncs": [sync], "health": {"repo_writer": 0}, "automation": automation or {}}
+    config = {
+        "syncs": [sync],
+        "health": {"repo_writer": 0, "git_watcher": 0},
+        "automation": automation or {},
+    }
     (root / "flux.yaml").write_text(json.dumps(config))
     async with virtual_host(broker, "writer") as url:
         wanted = topology([("default", "apps")])

@@ -17,7 +17,7 @@ from shared.bus.port import Bus
 from shared.config import secrets
 from shared.config.load import ConfigError, load
 from shared.config.model import Config
-from shared.runtime import faults, garbage, lifecycle, log
+from shared.runtime import faults, garbage, lifecycle, log, memory
 from shared.runtime.errors import FluxError, PermanentError
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import Worker
@@ -79,6 +79,7 @@ async def run(
 ) -> None:
     """Open what the service needs, in order, and run its workers until SIGTERM."""
     garbage.collect_seldom()
+    memory.give_back()
     port = getattr(config.health, name.replace("-", "_"))
     workers: Mapping[str, Worker] | None = None
     with lifecycle.stop_on_signals() as stop:
