@@ -88,7 +88,7 @@ async def _of_many_files(stage: WriterStage, git: GitServer) -> list[Row]:
 
 
 async def _watched(stage: WriterStage) -> Row:
-    """Let git-watcher read the same files, and four changes of one of them."""
+    """Let git-watcher read the same files, and five changes of one of them."""
     async with stage.writer("watcher", service="git_watcher") as watcher:
         await stage.told(_declares(await stage.copy.pull()))
         for turn in range(LARGE):
