@@ -10,15 +10,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from aiohttp import web
+from kubernetes_asyncio.config import incluster_config
 
 from sandbox.cluster import Cluster
 from sandbox.kube import kube as person
 from sandbox.ports import free_port
 from services.cluster_applier.kube import kube
+from shared.config.model import Config
 from shared.config.target import Target
 from shared.contract import SyncFailed
 from shared.runtime.errors import PermanentError
@@ -68,21 +71,42 @@ def program(directory: Path) -> Any:
     return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script)}}
 
 
-@pytest.mark.parametrize("way", ["program", "file"])
+def pod(stage: Stage, directory: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let this process look as if it were in a pod of the cluster, with a token in a file."""
+    value = yaml.safe_load(stage.cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
+    authority = directory / "ca.crt"
+    authority.write_bytes(base64.b64decode(value["certificate-authority-data"]))
+    server = urlsplit(value["server"])
+    patch.setenv("KUBERNETES_SERVICE_HOST", str(server.hostname))
+    patch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
+    patch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(directory / "token"))
+    patch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
+
+
+def reached(stage: Stage, directory: Path, way: str, patch: pytest.MonkeyPatch) -> Config:
+    """Return a configuration whose target is reached in that way, by the token in a file."""
+    if way == "pod":
+        pod(stage, directory, patch)
+        (target,) = stage.config.targets
+        alone = target.model_copy(update={"kubeconfig": None})
+        return stage.config.model_copy(update={"targets": (alone,)})
+    user = program(directory) if way == "program" else {"tokenFile": f"{directory}/token"}
+    return configured(login(stage, directory, user), directory, stage.namespace)
+
+
+@pytest.mark.parametrize("way", ["program", "file", "pod"])
 async def test_a_token_that_is_refused_is_fetched_anew_and_nobody_notices(
-    place: Cluster, tmp_path: Path, way: str
+    place: Cluster, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with staged(place, tmp_path) as stage:
         await grant(stage, "applier", EVERYTHING, everywhere=True)
         first = await token(stage, "first")
-        (tmp_path / "token").write_text(first)
-        user = program(tmp_path) if way == "program" else {"tokenFile": f"{tmp_path}/token"}
-        kubeconfig = login(stage, tmp_path, user)
-        stage.config = configured(kubeconfig, tmp_path, stage.namespace)
+        (tmp_path / "token").write_text(f"{first}\n")
+        stage.config = reached(stage, tmp_path, way, monkeypatch)
         async with stage.applying():
             await stage.declare(config_map("a", k="1"))
             await stage.completed()
-            (tmp_path / "token").write_text(await token(stage, "second"))
+            (tmp_path / "token").write_text(f"{await token(stage, 'second')}\n")
             await revoke(stage, "first", tmp_path, first)
             await stage.declare(config_map("a", k="2"))
             assert (await stage.completed()).counts == {"configured": 1}
