@@ -60,6 +60,17 @@ async def test_what_an_autoscaler_scales_keeps_its_replicas(stage: Stage) -> Non
         await wait_web(stage, lambda one: one["spec"]["replicas"] == 2)
 
 
+async def test_what_is_no_workload_spoils_only_itself_also_where_it_is_scaled(stage: Stage) -> None:
+    bad = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: replicas\n"
+    async with stage.applying():
+        await stage.declare(AUTOSCALER)
+        await stage.completed()
+        await stage.declare(AUTOSCALER + bad + config_map("b", k="1"))
+        done = await stage.completed()
+        assert done.counts == {"created": 1, "unchanged": 1, "failed": 1}
+        assert ".spec: expected map" in done.problems[0].message
+
+
 async def test_what_keda_scales_keeps_its_replicas(stage: Stage) -> None:
     base = await stage.define("keda.sh", "ScaledObject")
     value = {

@@ -22,13 +22,13 @@ Fields = Mapping[str, Any]
 
 def leaves_replicas(kind: str, body: bytes) -> bool:
     """Tell whether an object could say how many replicas there are, and does not."""
-    return kind in _SCALED and "replicas" not in (json.loads(body).get("spec") or {})
+    return kind in _SCALED and "replicas" not in _spec(json.loads(body))
 
 
 def without_replicas(kind: str, body: bytes) -> bytes:
     """Return an object that does not say how many replicas there are."""
     value = json.loads(body)
-    if kind not in _SCALED or "replicas" not in (value.get("spec") or {}):
+    if kind not in _SCALED or "replicas" not in _spec(value):
         return body
     del value["spec"]["replicas"]
     return json.dumps(value).encode()
@@ -63,6 +63,12 @@ def taken_over(metadata: Mapping[str, Any], *, leave: bool) -> list[Fields] | No
         if not any(map(_has_replicas, rest)):
             rest.append(_entry(model, SCALER, "Update", {"f:spec": {"f:replicas": {}}}))
     return [*rest, _entry(model, MANAGER, "Apply", fields)]
+
+
+def _spec(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an object should be; nothing where git has anything else there."""
+    spec = value.get("spec")
+    return spec if isinstance(spec, dict) else {}
 
 
 def _entry(model: Fields, manager: str, operation: str, fields: Fields) -> Fields:
