@@ -37,7 +37,9 @@ async def test_a_group_whose_server_is_away_stops_no_other_and_is_told(stage: St
             await stage.declare(config_map("a", k="1") + custom(group, "v1", "x"))
             done = await stage.completed()
             assert done.counts == {"created": 1, "failed": 1}
-            assert f"serves no {group}/v1 Thing; tried again" in done.problems[0].message
+            assert f"serves no {group}/v1 Thing that can be applied; tried again" in (
+                done.problems[0].message
+            )
             await stage.declare(config_map("b", k="1") + custom(group, "v1", "x"))
             done = await stage.completed()
             assert (done.counts["created"], done.pruned) == (1, False)
