@@ -29,6 +29,7 @@ from shared.contract import (
 )
 from shared.contract.codec import MalformedError
 from shared.contract.envelope import uuid7
+from shared.contract.registry import ANSWERS
 from shared.runtime.errors import TemporaryError
 from shared.runtime.tasks import owned
 
@@ -45,7 +46,8 @@ class Client:
         self._outages = Outages(source.strip("/").partition("/")[0], self._publisher, pace)
         self._prefetch = prefetch
         self._workers: dict[str, PartitionWorker] = {}
-        self._asked: dict[str, asyncio.Future[Reply]] = {}
+        self._asked: dict[str, tuple[type[Reply], asyncio.Future[Reply]]] = {}
+        """By correlation: what is an answer, and who waits for it."""
         self._hears = asyncio.Event()
         """Set once replies can reach us."""
 
@@ -68,7 +70,7 @@ class Client:
             deadline=datetime.now(UTC) + timedelta(seconds=timeout),
         )
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._asked[envelope.correlationid] = answer
+        self._asked[envelope.correlationid] = ANSWERS[type(question)], answer
         try:
             async with asyncio.timeout(timeout):
                 await self._hears.wait()
@@ -209,9 +211,15 @@ class Client:
                 except MalformedError as error:
                     logger.warning("reply skipped", why=str(error))
                     continue
-                waiting = self._asked.get(envelope.correlationid)
-                if waiting and not waiting.done() and isinstance(envelope.message, Reply):
-                    waiting.set_result(envelope.message)
+                self._answered(envelope)
+
+    def _answered(self, envelope: Envelope) -> None:
+        """Hand a reply to who asked; one that does not answer the question is nobody's."""
+        if envelope.correlationid not in self._asked:
+            return
+        wanted, waiting = self._asked[envelope.correlationid]
+        if isinstance(envelope.message, wanted) and not waiting.done():
+            waiting.set_result(envelope.message)
 
 
 @asynccontextmanager

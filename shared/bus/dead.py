@@ -14,6 +14,9 @@ from shared.contract.envelope import uuid7
 LETTER = "flux-letter"
 """The header with the letter's own id."""
 
+ROUTES = {"CC", "BCC"}
+"""Headers by which RabbitMQ would send a letter to others, or refuse it."""
+
 START = 64_000
 """Bytes that are kept of a body that is too large."""
 
@@ -79,13 +82,17 @@ def _kept(headers: Mapping[str, object]) -> Mapping[str, str]:
     """Return what of somebody's headers fits into a frame beside ours, the contract's own first."""
     room = HEADERS_LIMIT
     kept: dict[str, str] = {}
-    for key in sorted(headers, key=lambda name: not name.startswith("cloudEvents:")):
+    for key in sorted(headers.keys() - ROUTES, key=_rank):
         value = str(headers[key])[:1000]
         room -= len(key.encode()) + len(value.encode(errors="replace"))
         if room < 0:
             break
         kept[key] = value
     return kept
+
+
+def _rank(header: str) -> tuple[bool, str]:
+    return not header.startswith("cloudEvents:"), header
 
 
 def _why(reason: str, *, queue: str, tries: int, first: str) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from shared.bus import names
 from shared.bus.grants import service_of, speaker
 from shared.bus.transport import Label, Transport
-from shared.contract import Envelope, Reply
+from shared.contract import Envelope, Reply, partition
 from shared.contract.codec import Flaw, MalformedError, decode
 from shared.contract.registry import PUBLISHERS
 
@@ -51,20 +51,20 @@ class Entrance:
         # Where all services share one user the broker checks nobody.
         self._is_checked = service_of(transport.user) is not None
 
-    def admit(self, came: Incoming) -> Envelope:
+    def admit(self, came: Incoming, *, queue: str | None = None) -> Envelope:
         """
-        Return the envelope that came.
+        Return the envelope that came, by which partition's *queue*, if by one.
 
         Raises:
             MalformedError: it can't be read, or is not what or from whom it says; it was counted.
         """
         try:
-            return self._admitted(came)
+            return self._admitted(came, queue)
         except MalformedError as error:
             BAD.labels(self._place, error.flaw.value).inc()
             raise
 
-    def _admitted(self, came: Incoming) -> Envelope:
+    def _admitted(self, came: Incoming, queue: str | None) -> Envelope:
         label = came.label
         _check_content(label)
         envelope = decode(came.headers, came.body, reply_to=label.reply_to)
@@ -77,6 +77,12 @@ class Entrance:
             _check_route(envelope, label)
             if self._is_checked:
                 _check_sender(envelope, label.user)
+        # RabbitMQ looks at the key, not at further ones that a header names (CC): two would work on
+        # one subject.
+        if queue and queue != names.queue(self._receiver or "", partition(envelope.subject)):
+            raise MalformedError(
+                Flaw.ROUTE, f"{envelope.type} about {envelope.subject} does not belong into {queue}"
+            )
         return envelope
 
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.bus import names
-from shared.bus.dead import LETTER
+from shared.bus.dead import LETTER, ROUTES
 from shared.bus.publisher import Publisher
 from shared.bus.transport import Delivery, Packet
 from shared.contract.envelope import uuid7
@@ -95,7 +95,11 @@ def _letter(delivery: Delivery) -> Letter:
 
 
 def _without_ours(headers: Mapping[str, str]) -> Mapping[str, str]:
-    return {key: value for key, value in headers.items() if not key.startswith((_OURS, "x-"))}
+    return {
+        key: value
+        for key, value in headers.items()
+        if not key.startswith((_OURS, "x-")) and key not in ROUTES
+    }
 
 
 def _death(found: object) -> Mapping[str, Any]:

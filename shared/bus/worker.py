@@ -157,7 +157,7 @@ class _Epoch:
 
     async def _admit(self, delivery: Delivery) -> None:
         try:
-            envelope = self._entrance.admit(delivery)
+            envelope = self._entrance.admit(delivery, queue=self._queue)
         except MalformedError as error:
             await self._settler.bury_unreadable(delivery, error, queue=self._queue)
             return

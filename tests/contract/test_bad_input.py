@@ -16,6 +16,7 @@ from shared.bus.port import Outcome
 from shared.contract import (
     Draft,
     Envelope,
+    HeadTold,
     PollRequested,
     ScanFailed,
     TagsListed,
@@ -254,6 +255,17 @@ async def test_bad_replies_and_announcements_are_passed_over_and_counted(
             while any(counted(place, "type") < count for place, count in wanted.items()):
                 await broker.inject(names.PRESENCE, "registry-scanner", {}, b"garbage")
                 await asyncio.sleep(0.05)
+
+
+async def test_an_answer_to_another_question_is_none(broker: BrokerUnderTest) -> None:
+    other = HeadTold(repository=REPOSITORY, revision="a" * 40)
+
+    async def answer(_: str, messages: Sequence[Envelope]) -> Outcome:
+        replies = other, TagsListed(image="web")
+        return Outcome(events=tuple(Draft(message=one, cause=messages[0]) for one in replies))
+
+    async with broker.connect("/test") as bus, working(bus, "registry-scanner", answer):
+        assert await bus.ask(QUESTION, timeout=20) == TagsListed(image="web")
 
 
 async def test_what_is_too_large_to_be_read_is_not_said(broker: BrokerUnderTest) -> None:

@@ -143,7 +143,9 @@ async def test_of_thousands_each_is_found_replayed_and_dropped(graves: Graves) -
 async def test_who_replays_is_told_of_the_queue_that_is_gone_and_the_rest_is_replayed(
     graves: Graves,
 ) -> None:
-    await graves.bury([dead(1, "git-watcher.99"), dead(2), dead(3, ""), dead(4)])
+    headers, body = dead(4)
+    copied = {**headers, "CC": ["git-watcher.3"]}, body  # which is for its own queue all the same
+    await graves.bury([dead(1, "git-watcher.99"), dead(2), dead(3, ""), copied])
     await graves.wait_depth(4)
     with capture_logs() as logs:
         done = await graves.ask("POST", "/replay", all="true", by="Ana")
@@ -152,6 +154,7 @@ async def test_who_replays_is_told_of_the_queue_that_is_gone_and_the_rest_is_rep
     assert "no queue 'git-watcher.99'" in done[0]["error"]
     assert ("Ana", 2) in [(one.get("by"), one.get("count")) for one in logs]
     assert await graves.bus.depth(QUEUE) == 2
+    assert await graves.bus.depth("git-watcher.3") == 0
     await graves.wait_depth(2)
     assert not graves.bus.problems()  # that a queue is gone is nothing that is wrong with us
 
