@@ -15,13 +15,14 @@ from shared.bus import names, rabbit
 from shared.bus.client import Client
 from shared.bus.layout import topology
 from shared.bus.topology import declare
-from shared.contract import Draft, PollRequested, ScanCompleted
+from shared.contract import Draft, PollRequested, ScanCompleted, ScanRequested, partition
 from shared.runtime.health import Health
 from tests.contract.test_bus import Seen, working
 
 pytestmark = [pytest.mark.rabbit, pytest.mark.timeout(240)]
 
 EVENT = Draft(message=ScanCompleted(image="web", tags=1, seconds=0, requests=1, found=0))
+SCAN = Draft(message=ScanRequested(image="web"))
 POLL = Draft(message=PollRequested(repository="git.example.com/apps#main"))
 
 
@@ -47,19 +48,31 @@ async def test_nothing_hangs_on_an_alarm_and_nothing_is_lost(
             working(bus, "git-watcher", seen),
             asyncio.TaskGroup() as group,
         ):
-            await bus.publish(POLL)
+            await bus.publish(POLL, SCAN)
             await seen.wait_messages(1)
             await node.alarm(what, on=True)
             blocked = group.create_task(bus.publish(EVENT, POLL))
             await wait(lambda: "publishing" in bus.problems())
             assert not blocked.done()
             assert await readiness(bus) == 503
+            await _works_on_what_lies_there(bus)
             await node.alarm(what, on=False)
             await blocked
             await wait(lambda: "publishing" not in bus.problems())
             assert await readiness(bus) == 200
             await seen.wait_messages(2)
             assert await _in_log(bus)
+
+
+async def _works_on_what_lies_there(bus: Client) -> None:
+    """A worker that begins during an alarm gets what was said before, and acknowledges it."""
+    scanned = Seen()
+    queue = names.queue("registry-scanner", partition("web"))
+    async with working(bus, "registry-scanner", scanned), asyncio.timeout(30):
+        await scanned.wait_messages(1)
+        while await bus.depth(queue):
+            await asyncio.sleep(0.05)
+    assert "publishing" in bus.problems()
 
 
 async def readiness(bus: Client) -> int:
