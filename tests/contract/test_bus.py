@@ -280,6 +280,33 @@ async def test_a_dependency_that_is_down_is_told_once_and_the_work_resumes(
     assert not bus.problems()
 
 
+async def test_orders_are_held_in_order_while_a_dependency_is_down(
+    broker: BrokerUnderTest,
+) -> None:
+    down, seen, tried = [True], Seen(), asyncio.Event()
+    queue = names.queue("repo-writer", partition(REPOSITORY))
+
+    async def handler(subject: str, messages: Sequence[Envelope]) -> Outcome:
+        if down[0]:
+            tried.set()
+            raise TemporaryError("git host", "away")
+        return await seen(subject, messages)
+
+    async with (
+        broker.connect("/test", pace=Pace(first_delay=0.05)) as bus,
+        working(bus, "repo-writer", handler),
+    ):
+        await bus.publish(order("1"), order("2"), order("3"))
+        async with asyncio.timeout(20):
+            await tried.wait()
+        await broker.lose_channel(queue)  # what was acknowledged would be gone
+        down[0] = False
+        messages = await seen.wait_messages(3)
+        await first(bus, OrderCompleted, 3)
+
+    assert [one.message.cause.message for one in messages[:3]] == ["1", "2", "3"]
+
+
 async def every(bus: Client) -> list[Envelope]:
     """Return what the log holds up to now."""
     await bus.publish(Draft(message=OrderAccepted(order="end", about="end")))
