@@ -172,6 +172,8 @@ async def test_a_verb_that_is_missing_is_named(tmp_path: Path, verb: str) -> Non
     assert "allow the verbs get, create and update of leases" in a.bus.reasons[0]
 
 
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.looptime
 async def test_who_lost_it_tells_no_status_any_more_though_it_has_seen_one() -> None:
     bus, stop, held = FakeBus(), asyncio.Event(), [True]
     live = Live("default", Ledger(), cast("Any", bus), held=lambda: held[0])

@@ -204,6 +204,8 @@ async def test_an_inventory_that_is_too_large_is_told_with_the_remedy(tmp_path: 
     assert api.asked == []
 
 
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.looptime
 async def test_a_workload_is_told_again_when_it_is_known_whose_it_is() -> None:
     bus, ledger, stop = FakeBus(), Ledger(), asyncio.Event()
     live = Live("default", ledger, cast("Any", bus), held=lambda: True)
@@ -221,6 +223,8 @@ async def test_a_workload_is_told_again_when_it_is_known_whose_it_is() -> None:
     assert [one.sync for one in bus.published] == ["", "apps"]
 
 
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.looptime
 async def test_drift_that_is_seen_while_the_bus_is_away_is_asked_for_when_it_is_back() -> None:
     bus, stop, back = FakeBus(), asyncio.Event(), asyncio.Event()
     publish = bus.publish
@@ -244,6 +248,8 @@ async def test_drift_that_is_seen_while_the_bus_is_away_is_asked_for_when_it_is_
     assert all(isinstance(one, SyncRequested) for one in bus.published)
 
 
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.looptime
 async def test_what_failed_for_a_while_is_asked_for_again_later_and_later() -> None:
     bus, stop = FakeBus(), asyncio.Event()
     drifting = Drifting("apps", "default", cast("Any", bus))
@@ -263,6 +269,8 @@ async def test_what_failed_for_a_while_is_asked_for_again_later_and_later() -> N
     assert len(bus.published) == 1
 
 
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.looptime
 async def test_drift_that_the_round_under_way_puts_back_is_not_asked_for() -> None:
     bus, stop, corrected = FakeBus(), asyncio.Event(), []
     drifting = Drifting("apps", "default", cast("Any", bus))
