@@ -5,7 +5,9 @@ kubernetes-asyncio reads what there is to read, and makes the TLS connections. R
 all of it is read again.
 """
 
+import atexit
 import base64
+import functools
 import os
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,6 +23,7 @@ from services.cluster_applier.domain.kubeconfigs import UnsafeError, checked
 from services.cluster_applier.way import Way, shown
 from shared.config.target import KubeconfigSecret, Target
 from shared.runtime.errors import PermanentError
+from shared.runtime.own_folder import OwnFolder
 
 oidc.install()
 
@@ -86,7 +89,10 @@ async def _by_file(target: Target, file: str | None) -> ApiClient:
     keep = file is None or os.access(file, os.W_OK)
     try:
         return await kube_config.new_client_from_config(
-            config_file=file, context=target.context, persist_config=keep
+            config_file=file,
+            context=target.context,
+            persist_config=keep,
+            temp_file_path=_certificates(),
         )
     except _UNUSABLE as error:
         where = file or "there is no pod's service account, and kubectl's own kubeconfig"
@@ -122,11 +128,21 @@ async def _secret(api: ApiClient, target: Target, named: KubeconfigSecret) -> An
 
 async def _by_value(target: Target, value: Any) -> ApiClient:
     try:
-        return await kube_config.new_client_from_config_dict(value, context=target.context)
+        return await kube_config.new_client_from_config_dict(
+            value, context=target.context, temp_file_path=_certificates()
+        )
     except _UNUSABLE as error:
         raise PermanentError(
             f"target {target.name}: its Secret can't be used: {_said(error)}"
         ) from error
+
+
+@functools.cache
+def _certificates() -> str:
+    """Make the folder of the files to which the library writes certificates and keys, once."""
+    folder = OwnFolder("kube")
+    atexit.register(folder.remove)  # the library takes a file again as long as the process lives
+    return str(folder.path)
 
 
 def _said(error: Exception) -> str:

@@ -6,9 +6,7 @@ Nothing outside of the tree is looked at, so nothing outside of it can come back
 
 import hashlib
 import os
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.renderer.domain import Entry, RefusedChangeError, check_size, differing
+from shared.runtime.own_folder import own_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +34,13 @@ class Workspace:
 @contextmanager
 def workspace(tar: BinaryIO) -> Iterator[Workspace]:
     """Unpack *tar* for the length of the block."""
-    base = Path(tempfile.mkdtemp(prefix="render-")).resolve()
-    try:
+    with own_folder("render") as base:
         found = Workspace(tree=base / "tree", home=base / "home")
         found.tree.mkdir()
         found.home.mkdir()
         with tarfile.open(fileobj=tar, mode="r:") as packed:
             packed.extractall(found.tree, filter=_harmless)  # noqa: S202 - filtered
         yield found
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def _harmless(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:

@@ -6,14 +6,13 @@ input or by a file that only we can read, never by a command line. Runs in threa
 """
 
 import shutil
-import tempfile
-from pathlib import Path
 
 from shared.config.git import Signing
 from shared.config.secrets import SecretRef
 from shared.git.objects import Sign
 from shared.runtime import gnupg, programs
 from shared.runtime.errors import PermanentError
+from shared.runtime.own_folder import own_folder
 
 _WHAT = "signing key"
 
@@ -43,12 +42,12 @@ class SshKey:
 
     def __call__(self, data: bytes) -> str:
         """Sign *data*."""
-        with tempfile.TemporaryDirectory(prefix="flux-") as folder:
-            file = Path(folder) / "key"
+        with own_folder("ssh") as folder:
+            file = folder / "key"
             file.touch(mode=0o600)
             file.write_text(f"{programs.read(self._key, what=_WHAT)}\n")
             argv = ["ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", str(file)]
-            return programs.run(argv, data, Path(folder), what=_WHAT)
+            return programs.run(argv, data, folder, what=_WHAT)
 
 
 class OpenPgpKey:

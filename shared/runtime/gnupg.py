@@ -5,14 +5,12 @@ Keys reach gpg by its input, never by a command line. Runs in threads.
 """
 
 import hashlib
-import shutil
-import tempfile
 import threading
 import weakref
-from pathlib import Path
 
 from shared.config.secrets import SecretRef
 from shared.runtime import programs
+from shared.runtime.own_folder import OwnFolder
 
 
 class Keyring:
@@ -21,8 +19,9 @@ class Keyring:
     def __init__(self, keys: str, *, what: str) -> None:
         self.digest = hashlib.sha256(keys.encode()).hexdigest()
         # In a short path: below it there is a socket, whose name may have 107 characters.
-        self.folder = Path(tempfile.mkdtemp(prefix="flux-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        own = OwnFolder("gpg")
+        self.folder = own.path
+        weakref.finalize(self, own.remove)
         self._what = what
         self.run("--import", data=keys.encode())
 
