@@ -50,7 +50,7 @@ class ForkServer:
 
     def __init__(self, server: Child) -> None:
         self._server = server
-        self._started: asyncio.Queue[int] = asyncio.Queue()
+        self._started: asyncio.Queue[Forked] = asyncio.Queue()
         self._forked: dict[int, Forked] = {}
         self._one = asyncio.Lock()
 
@@ -62,8 +62,8 @@ class ForkServer:
         request = {"arguments": list(map(str, arguments)), "log": str(log), "env": dict(env)}
         async with self._one:
             await self._server.write_line(json.dumps(request))
-            pid = await self._started.get()
-        return Child(name, self._forked[pid], log)
+            forked = await self._started.get()
+        return Child(name, forked, log)
 
     async def follow(self) -> None:
         """Take in what the server says, until its end."""
@@ -72,8 +72,8 @@ class ForkServer:
             if "code" in said:
                 self._forked.pop(said["pid"]).ended(said["code"])
             else:
-                self._forked[said["pid"]] = Forked(said["pid"])
-                self._started.put_nowait(said["pid"])
+                forked = self._forked[said["pid"]] = Forked(said["pid"])
+                self._started.put_nowait(forked)  # itself: it may end before it is looked for
 
 
 @asynccontextmanager
