@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.git_server import GitServer, git_server
+from sandbox.git_server import GitServer, Repository, git_server
 from sandbox.progress import silent
 from sandbox.working_copy import WorkingCopy
 from services.git_watcher.branch import Branch
@@ -72,14 +72,25 @@ BASE = {"base/web.yaml": f"---\n{AUTOMATED}", "base/api.yaml": f"---\n{deploymen
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A host and a renderer that all tests share."""
+    """A host and a renderer that all tests share, and the *door* by which writers come."""
 
     git: GitServer
     renderer: Process
     root: Path
+    door: str
 
-    def settings(self, url: str) -> Git:
-        auth = {"username": self.git.username, "password": {"file": str(self.root / "password")}}
+    def settings(self, repository: Repository) -> Git:
+        url: str | None = repository.http_url
+        auth: Mapping[str, object] = {
+            "username": self.git.username,
+            "password": {"file": str(self.root / "password")},
+        }
+        if self.door == "ssh":
+            url = repository.ssh_url
+            auth = {
+                "private_key": {"file": str(self.git.private_key_file)},
+                "known_hosts": {"file": str(self.git.known_hosts_file)},
+            }
         return Git.model_validate(
             {"url": url, "auth": auth, "paths": ["staging"], "manifest_generation": True}
         )
@@ -129,8 +140,10 @@ class Stage:
         return images, [f"{one.file}: {one.message}" for one in state.problems]
 
 
-@pytest.fixture(scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+@pytest.fixture(scope="module", params=["http", "ssh"])
+async def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
     root = tmp_path_factory.mktemp("generated")
     (root / "renderer").mkdir()
     async with (
@@ -138,7 +151,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         renderer(root / "renderer") as process,
     ):
         (root / "password").write_text(git.password)
-        yield World(git=git, renderer=process, root=root)
+        yield World(git=git, renderer=process, root=root, door=request.param)
 
 
 async def stage(
@@ -147,7 +160,7 @@ async def stage(
     repository = await world.git.create(f"team/{tmp_path.name.replace('_', '-').strip('-')[-40:]}")
     copy = await WorkingCopy.clone(repository, tmp_path / "copy")
     await copy.commit_and_push("First", {**BASE, "staging/.flux.yaml": flux_yaml, **files})
-    git = world.settings(repository.http_url)
+    git = world.settings(repository)
     transport.configure(tmp_path / "home", [git])
     place = Place(
         sync="apps", paths=("staging",), default_namespace="default", manifest_generation=True
