@@ -4,11 +4,19 @@ import json
 
 import pytest
 
-from shared.contract import Cause, OrderCompleted, UpdatePushed, UpdateRejected
+from shared.contract import (
+    Cause,
+    OrderCompleted,
+    RollbackSpec,
+    UpdatePushed,
+    UpdateRejected,
+    UpdateRequested,
+)
 from tests.integration.writer_world import BY_BOTH_DOORS, World, handle
 from tests.unit.repo_writer.given import (
     AUTOMATED,
     HOST,
+    REPOSITORY,
     WEB,
     events,
     found,
@@ -104,6 +112,31 @@ async def test_a_git_revert_is_held_by_whatever_process_comes_next(world: World)
     text = world.copy.read("web.yaml")
     assert "    fluxcd.io/held: 'main: 1.1.0 (written in " in text or 'held: "main: 1.1.0' in text
     assert "web:1.0.0" in text
+
+
+async def test_a_rollback_is_written_held_and_told_again(world: World) -> None:
+    ana = Cause(user="Ana <ana@example.com>")
+    spec = RollbackSpec(workloads=(WEB,))
+    rollback = UpdateRequested(repository=REPOSITORY, spec=spec, cause=ana)
+    repo = await world.writer()
+    await handle(repo, said(found()))
+    group = said(rollback)
+    outcome = await handle(repo, group)
+    (done,) = events(outcome, OrderCompleted)
+
+    assert (await world.log())[0] == f"Roll back {WEB}"
+    text = world.copy.read("web.yaml")
+    assert "web:1.0.0 # kept" in text
+    assert "fluxcd.io/held: 'main: 1.1.0 (rolled back by Ana <ana@example.com>)'" in text.replace(
+        '"', "'"
+    )
+    again = await handle(await world.writer("another"), group)
+    assert events(again, OrderCompleted) == [done]
+    assert events(again, UpdatePushed) == events(outcome, UpdatePushed)
+    digest = (await repo.state(await repo.fetch())).workloads[WEB].policies.digest()
+    offered = found().model_copy(update={"policy_digest": digest})
+    (rejected,) = events(await handle(repo, said(offered)), UpdateRejected)
+    assert rejected.reason == f"held: 1.1.0 rolled back by {ana.user}"
 
 
 HOSTILE = "x\x00\n\nFlux-Kind: release\nFlux-Order: y\r\x1b[31m\u2028\ud800 `$(id)` --amend <a@b>"

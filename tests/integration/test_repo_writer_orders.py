@@ -15,9 +15,6 @@ from shared.contract import (
     PlanQuestion,
     PolicyChange,
     PolicySpec,
-    RollbackSpec,
-    UpdatePushed,
-    UpdateRejected,
     UpdateRequested,
     WorkloadResult,
 )
@@ -30,7 +27,6 @@ from tests.unit.repo_writer.given import (
     WEB,
     deployment,
     events,
-    found,
     said,
 )
 
@@ -237,25 +233,3 @@ async def test_a_persons_message_stands_above_what_was_done(world: World) -> Non
     lines = [f"Automated: {API}", f"Deautomated: {WEB}", f"Locked: {API}"]
     told = "Freeze\n\nfor the fair\n\n" + "".join(f"- {line}\n" for line in lines)
     assert message.startswith(told)
-
-
-async def test_a_rollback_is_written_held_and_told_again(world: World) -> None:
-    repo = await world.writer()
-    await handle(repo, said(found()))
-    group = said(order(RollbackSpec(workloads=(WEB,))))
-    outcome = await handle(repo, group)
-    (done,) = events(outcome, OrderCompleted)
-
-    assert (await world.log())[0] == f"Roll back {WEB}"
-    text = world.copy.read("web.yaml")
-    assert "web:1.0.0 # kept" in text
-    assert "fluxcd.io/held: 'main: 1.1.0 (rolled back by Ana <ana@example.com>)'" in text.replace(
-        '"', "'"
-    )
-    again = await handle(await world.writer("another"), group)
-    assert events(again, OrderCompleted) == [done]
-    assert events(again, UpdatePushed) == events(outcome, UpdatePushed)
-    digest = (await repo.state(await repo.fetch())).workloads[WEB].policies.digest()
-    offered = found().model_copy(update={"policy_digest": digest})
-    (rejected,) = events(await handle(repo, said(offered)), UpdateRejected)
-    assert rejected.reason == f"held: 1.1.0 rolled back by {ANA.user}"
