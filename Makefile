@@ -24,7 +24,7 @@ controlplane: setup ## Build the real control plane, and sops, into the cache fo
 	@$(PY) -m sandbox.sops_build
 
 test: setup controlplane ## Install what is missing and run all tests (ARGS="-k cluster", PROCESSES=0)
-	@$(PY) -m pytest -n $(or $(PROCESSES),3) $(ARGS)
+	@$(PY) -m pytest -n $(or $(PROCESSES),$(if $(AMQP_URL)$(SANDBOX_KUBECONFIG),0,3)) $(ARGS)
 
 faults: setup controlplane ## Make processes fail while images are pushed (LONG=1: 1,000 crashes, and the report)
 	@FAULTS_CRASHES=$(if $(LONG),1000,20) FAULTS_REPORT=$(LONG) $(PY) -m pytest -s tests/faults $(ARGS)
