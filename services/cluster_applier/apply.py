@@ -1,5 +1,6 @@
 """Applies objects, stage by stage, several at a time; each ends with a result of its own."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.refusal import is_final, webhook
+from services.cluster_applier.domain.selection import Labels, Selected, labels_of
 from services.cluster_applier.domain.stages import DEFINITIONS, stage, staged
 from services.cluster_applier.domain.takeover import owns_replicas
 from services.cluster_applier.established import wait_established
@@ -22,7 +24,8 @@ from services.cluster_applier.outcome import Outcome, unserved, why
 from services.cluster_applier.pace import Pace, pace
 from services.cluster_applier.putting import put
 from services.cluster_applier.sending import IGNORED, Sent
-from services.cluster_applier.turns import Kind, Turns
+from services.cluster_applier.turns import Hung, Turns
+from services.cluster_applier.webhooks import Webhooks
 from shared.bundle.format import Bundle
 from shared.contract import ObjectResult
 from shared.manifests import ObjectId
@@ -56,11 +59,13 @@ class Applying(Outcome):
         known: Mapping[str, Applied],
         *,
         asking: Asking,
+        webhooks: Webhooks,
         carried: Sequence[ObjectResult] = (),
-        hung: Mapping[Kind, str] | None = None,
+        hung: Hung | None = None,
     ) -> None:
         super().__init__(carried)
-        self.turns = Turns[Wanted](hung)
+        self.turns = Turns[Wanted](self._selects, hung)
+        self._webhooks = webhooks
         self._sync = sync
         self._kube = kube
         self._ledger = ledger
@@ -100,10 +105,12 @@ class Applying(Outcome):
         """Apply *some*, and what had to wait for one of its kind; do not wait for what hangs."""
         needed = self._step is not None and self._step <= DEFINITIONS
         while some:
-            # In the order of the bundle, so that each of its chunks is opened once.
-            ordered = sorted(some, key=lambda one: (one.entry.chunk, one.entry.offset))
-            await pace.each(ordered, self._one, all_=needed)
+            await pace.each(sorted(some, key=self._order), self._one, all_=needed)
             some = self.turns.due()
+
+    def _order(self, one: Wanted) -> tuple[int, int, int]:
+        """Return that of the bundle, so that each chunk is opened once; last what hung before."""
+        return self.turns.order(one.id), one.entry.chunk, one.entry.offset
 
     def _go_on(self, named: ObjectId) -> None:
         """Let those go whose turn has come, unless the stage that is waited for does so."""
@@ -119,19 +126,28 @@ class Applying(Outcome):
         return self._pace.at_once(self._one(self._wanted[name], in_turn=False))
 
     async def _one(self, one: Wanted, *, in_turn: bool = True) -> None:
-        kind = one.id.key
         self._waiting.discard(str(one.id))
         if not await self._is_mine(one):
             return
-        if reason := self.turns.reason_to_hold(kind):
+        lane = await self.turns.lane(one.id, one)
+        if reason := self.turns.reason_to_hold(lane):
             self.unfinished = True
             self.hold(one, "failed", reason)
-        elif in_turn and self.turns.put_aside(kind, one):
+        elif in_turn and self.turns.put_aside(lane, one):
             self._waiting.add(str(one.id))
         else:
-            with self.turns.taken(kind):
+            with self.turns.taken(lane, one.id):
                 await self._send(one)
             self._go_on(one.id)
+
+    async def _selects(self, webhook: str, one: Wanted) -> Selected:
+        async def labels() -> Labels:
+            return labels_of(json.loads(self._bundle.object(one.entry)).get("metadata"))
+
+        try:
+            return await self._webhooks.selects(webhook, one.path, {"CREATE", "UPDATE"}, labels)
+        except PermanentError:
+            return Selected(yes=False)  # what can't be read is not sent
 
     async def _send(self, one: Wanted) -> None:
         name = str(one.id)
@@ -166,7 +182,7 @@ class Applying(Outcome):
         return False
 
     async def _settle(self, one: Wanted, sent: Sent) -> None:
-        kind, answer = one.id.key, sent.answer
+        answer = sent.answer
         if answer is None:
             self._leave(one, sent)
             return
@@ -175,12 +191,12 @@ class Applying(Outcome):
             self.unfinished = True
             self.retry_after = max(self.retry_after, answer.retry_after or 0.0)
         if answer.passing or meaningless:
-            self.turns.failed(kind, webhook(answer.reason))
+            self.turns.failed(one.id, webhook(answer.reason))
             self._doubt(str(one.id))
             self.refuse(one, why(one, answer))
             await self._kube.alive()
             return
-        self.turns.answered(kind)
+        self.turns.answered(one.id)
         if answer.ok:
             self._note(one, sent, answer)
             return

@@ -1,6 +1,5 @@
 """Brings what a sync declares onto its cluster: where it belongs, what differs, new kinds last."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from services.cluster_applier import placing
@@ -17,7 +16,8 @@ from services.cluster_applier.look import Look
 from services.cluster_applier.placing import Placed, Placing
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
-from services.cluster_applier.turns import Kind
+from services.cluster_applier.turns import Hung
+from services.cluster_applier.webhooks import Webhooks
 from shared.bundle.format import Bundle
 
 
@@ -38,8 +38,8 @@ class Deploying:
         self._unserved: frozenset[Wanted] = frozenset()
         """Objects of which it was told that the cluster does not serve their kind."""
         self._placing = Placing(target.discovery)
-        self._hung: Mapping[Kind, str] = {}
-        """By kind: the webhook that did not answer in the last round."""
+        self._hung = Hung()
+        """In the last round."""
 
     def forgive(self) -> None:
         """Try what was refused for ever once more."""
@@ -63,6 +63,7 @@ class Deploying:
             bundle,
             inventory.objects,
             asking=Asking(answered=answered, still_ours=still_ours, gives=gives),
+            webhooks=Webhooks(self._target.kube),
             carried=self._books.carried,
             hung=self._hung,
         )

@@ -6,14 +6,13 @@ seen then. Whoever wrote to it since is asked about anew.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from services.cluster_applier.answers import Answer
 from services.cluster_applier.contents import Contents
-from services.cluster_applier.discovery import Discovery, Resource
+from services.cluster_applier.discovery import Discovery
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.pruning import (
@@ -26,11 +25,14 @@ from services.cluster_applier.domain.pruning import (
     judged,
 )
 from services.cluster_applier.domain.refusal import webhook
+from services.cluster_applier.domain.selection import Labels, Selected, labels_of
 from services.cluster_applier.domain.stages import staged
+from services.cluster_applier.gone import Gone
 from services.cluster_applier.kube import METADATA, METADATA_LIST, Kube
 from services.cluster_applier.pace import pace
 from services.cluster_applier.sending import patient
-from services.cluster_applier.turns import Turns
+from services.cluster_applier.turns import Hung, Turns
+from services.cluster_applier.webhooks import Webhooks
 from shared.contract import ObjectResult
 from shared.manifests import ObjectId
 from shared.runtime import faults
@@ -41,23 +43,6 @@ MANY = 8
 """From so many of a kind in a namespace on they are looked at by a list."""
 LOOKS = 5
 """So often an object is looked at anew because somebody wrote to it since."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Gone:
-    """An object that is declared no more."""
-
-    id: ObjectId
-    applied: Applied
-    resource: Resource | None
-
-    @property
-    def collection(self) -> str:
-        return self.resource.collection(self.id.namespace) if self.resource else ""
-
-    @property
-    def path(self) -> str:
-        return self.resource.path(self.id.namespace, self.id.name) if self.resource else ""
 
 
 class Pruning:
@@ -72,6 +57,8 @@ class Pruning:
         at_once: int,
         namespace: str,
         dry_run: bool = False,
+        webhooks: Webhooks,
+        hung: Hung | None = None,
     ) -> None:
         self.results: list[ObjectResult] = []
         self.kept: list[ObjectResult] = []
@@ -91,7 +78,8 @@ class Pruning:
         self._doubted: set[str] = set()
         """Paths of what was written to since it was listed."""
         self._contents = Contents(kube, discovery)
-        self._turns = Turns[_Gone]()
+        self._webhooks = webhooks
+        self.turns = Turns[Gone](self._selects, hung)
 
     def give(self, moved: Mapping[str, str]) -> None:
         """Let go of objects that other syncs declare now."""
@@ -115,16 +103,17 @@ class Pruning:
         for _, some in reversed(staged((one.id, one) for one in found)):
             await self._look(some)
             async with pace(self._at_once, name="prune") as slots:
-                await slots.each(some, self._in_turn)
-                while due := self._turns.due():
+                ordered = sorted(some, key=lambda one: self.turns.order(one.id))
+                await slots.each(ordered, self._in_turn)
+                while due := self.turns.due():
                     await slots.each(due, self._in_turn)
 
-    async def _found(self, name: str, applied: Applied) -> _Gone:
+    async def _found(self, name: str, applied: Applied) -> Gone:
         named = ObjectId.parse(name)
         resource = await self._discovery.preferred(named.group, named.kind)
-        return _Gone(id=named, applied=applied, resource=resource)
+        return Gone(id=named, applied=applied, resource=resource)
 
-    async def _look(self, some: Sequence[_Gone]) -> None:
+    async def _look(self, some: Sequence[Gone]) -> None:
         """Where many of one collection are to go, read it as a whole."""
         counts: dict[str, int] = {}
         for one in some:
@@ -149,14 +138,24 @@ class Pruning:
         self._there |= found
         self._listed.add(collection)
 
-    async def _in_turn(self, gone: _Gone) -> None:
-        if reason := self._turns.reason_to_hold(gone.id.key):
+    async def _in_turn(self, gone: Gone) -> None:
+        lane = await self.turns.lane(gone.id, gone)
+        if reason := self.turns.reason_to_hold(lane):
             self._fail(gone, reason, passing=True)
-        elif not self._turns.put_aside(gone.id.key, gone):
-            with self._turns.taken(gone.id.key):
+        elif not self.turns.put_aside(lane, gone):
+            with self.turns.taken(lane, gone.id):
                 await self._one(gone)
 
-    async def _one(self, gone: _Gone) -> None:
+    async def _selects(self, webhook: str, gone: Gone) -> Selected:
+        async def labels() -> Labels:
+            there = await self._metadata(gone)
+            return labels_of(there.metadata if isinstance(there, Answer) else there)
+
+        if not gone.path:
+            return Selected(yes=False)  # it is not deleted
+        return await self._webhooks.selects(webhook, gone.path, {"DELETE"}, labels)
+
+    async def _one(self, gone: Gone) -> None:
         if is_flux_own(gone.id, self._namespace):
             self._keep(gone, "Flux keeps its own inventories there")
             return
@@ -173,7 +172,7 @@ class Pruning:
                 return
         self._fail(gone, "somebody writes to it all the time; tried again soon", passing=True)
 
-    async def _metadata(self, gone: _Gone) -> Mapping[str, Any] | Answer | None:
+    async def _metadata(self, gone: Gone) -> Mapping[str, Any] | Answer | None:
         """Return what an object is now, None where it is gone, or why that can't be told."""
         if gone.collection in self._listed and gone.path not in self._doubted:
             return self._there.get(gone.path)
@@ -182,7 +181,7 @@ class Pruning:
             return None
         return answer.metadata if answer.ok else answer
 
-    async def _settled(self, gone: _Gone, judgement: Judgement) -> bool:
+    async def _settled(self, gone: Gone, judgement: Judgement) -> bool:
         """Do what was judged; return False where it must be judged anew."""
         match judgement.fate:
             case Fate.KEEP:
@@ -200,12 +199,12 @@ class Pruning:
                 return await self._delete(gone, judgement)
         return True
 
-    async def _reason_of_contents(self, gone: _Gone, judgement: Judgement) -> str:
+    async def _reason_of_contents(self, gone: Gone, judgement: Judgement) -> str:
         foreign = "" if judgement.whole else await self._contents.foreign(gone.id)
         remedy = f"annotate it with {WHOLE}: {WHOLE_VALUE} to delete it with all that is in it"
         return f"it holds what this sync did not apply: {foreign}; {remedy}" if foreign else ""
 
-    async def _delete(self, gone: _Gone, judgement: Judgement) -> bool:
+    async def _delete(self, gone: Gone, judgement: Judgement) -> bool:
         """Delete an object as it was judged; return False where it is another one by now."""
         name = str(gone.id)
         known = self._ledger.fields(name)
@@ -217,9 +216,9 @@ class Pruning:
         )
         await faults.reach("delete.after")
         if answer.passing:
-            self._turns.failed(gone.id.key, webhook(answer.reason))
+            self.turns.failed(gone.id, webhook(answer.reason))
         else:
-            self._turns.answered(gone.id.key)
+            self.turns.answered(gone.id)
         if answer.ok or answer.status == 404:
             self._forget(gone, "deleted")
             return True
@@ -230,16 +229,16 @@ class Pruning:
         self._fail(gone, answer.reason, passing=answer.transient)
         return True
 
-    def _forget(self, gone: _Gone, action: str, why: str = "") -> None:
+    def _forget(self, gone: Gone, action: str, why: str = "") -> None:
         self._ledger.release(str(gone.id))
         self.forgotten.add(str(gone.id))
         self.results.append(ObjectResult(id=str(gone.id), action=action, message=why))
 
-    def _keep(self, gone: _Gone, why: str) -> None:
+    def _keep(self, gone: Gone, why: str) -> None:
         logger.debug("not deleted", object=str(gone.id), reason=why)
         self.kept.append(ObjectResult(id=str(gone.id), action="skipped", message=why))
 
-    def _fail(self, gone: _Gone, why: str, *, passing: bool) -> None:
+    def _fail(self, gone: Gone, why: str, *, passing: bool) -> None:
         logger.error("object not deleted", object=str(gone.id), reason=why)
         self.unfinished = self.unfinished or passing
         self.results.append(

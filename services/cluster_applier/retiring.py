@@ -13,6 +13,8 @@ from services.cluster_applier.look import Look
 from services.cluster_applier.prune import Pruning
 from services.cluster_applier.settings import SyncSettings
 from services.cluster_applier.target import Target
+from services.cluster_applier.turns import Hung
+from services.cluster_applier.webhooks import Webhooks
 from shared.bus.port import Bus
 from shared.contract import Draft, ObjectResult, SyncRequested
 from shared.manifests import ObjectId
@@ -34,6 +36,8 @@ class Retiring:
         self._bus = bus
         self._allowed = ""
         """The revision that may take away more than the limit."""
+        self._hung = Hung()
+        """In the last round of deletions."""
         self._kept = ""
         """Why nothing was pruned, as it was logged last."""
 
@@ -46,6 +50,8 @@ class Retiring:
             at_once=self._target.settings.concurrency,
             namespace=self._target.settings.namespace,
             dry_run=self._settings.prune_dry_run,
+            webhooks=Webhooks(self._target.kube),
+            hung=self._hung,
         )
 
     def _is_allowed(self, look: Look) -> bool:
@@ -126,6 +132,8 @@ class Retiring:
         except BaseException:
             self._books.remember(look.applying, look.pruning)
             raise
+        finally:
+            self._hung = look.pruning.turns.hung
 
     async def _reason_to_hold(self, look: Look, going: int) -> str:
         if self._settings.prune_dry_run or self._is_allowed(look):

@@ -1,25 +1,41 @@
 """
 Who of a kind may be sent now: one alone, until it is known that its kind is answered.
 
-A webhook answers for all objects of a kind. One that hangs is met by the first of them, by nobody
-else, and in the next round by one alone of all kinds that it holds up.
+A webhook that hangs is met by the first of a kind that it selects, by nobody else, and in the next
+round by one alone of all kinds that it holds up. What it does not select goes on beside them.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from services.cluster_applier.domain.selection import Selected
+from shared.manifests import ObjectId
 
 T = TypeVar("T")
 
 Kind = tuple[str, str]
 """Group and kind."""
+Key = Kind | str
+"""Of a lane: a kind, or the name of a webhook that holds up some of them."""
 
 SLOW = 0.5
 """Seconds after which others of a kind wait for one that has not been answered."""
 ENOUGH = 3
 """So many of a kind in a row fail for a while; then the others are not tried in this round."""
+
+
+@dataclass(slots=True)
+class Hung:
+    """The webhooks that did not answer in a round."""
+
+    kinds: dict[Kind, set[str]] = field(default_factory=dict)
+    """Their names, by the kinds that they hold up."""
+    times: Counter[str] = field(default_factory=Counter)
+    """By object id: how often it met one in this and the rounds before."""
 
 
 @dataclass(slots=True)
@@ -31,9 +47,13 @@ class _Lane(Generic[T]):
     under_way: int = 0
     slow: int = 0
     """Of those under way."""
+    failed: bool = False
     troubles: int = 0
+    """So many in a row, other than a webhook's."""
     over: str = ""
     """Why no more of them are tried, if so."""
+    anew: bool = False
+    """Whether those aside may belong to another lane now."""
     aside: list[T] = field(default_factory=list)
 
     @property
@@ -42,29 +62,59 @@ class _Lane(Generic[T]):
 
 
 class Turns(Generic[T]):
-    """The kinds of one round; *hung*: the webhooks that did not answer in the one before."""
+    """
+    The kinds of one round.
 
-    def __init__(self, hung: Mapping[Kind, str] | None = None) -> None:
-        self._hung = hung or {}
-        self._lanes: dict[Kind | str, _Lane[T]] = {}
-        self.hung: dict[Kind, str] = {}
-        """By kind: the webhook that did not answer in this round."""
+    *selects* is asked whether a webhook is; *before*: what hung in the last round.
+    """
 
-    def reason_to_hold(self, kind: Kind) -> str:
-        """Return why nothing of a kind is tried any more, if so."""
-        return self._lane(kind).over
+    def __init__(
+        self, selects: Callable[[str, T], Awaitable[Selected]], before: Hung | None = None
+    ) -> None:
+        self._selects = selects
+        self._before = before or Hung()
+        self._lanes: dict[Key, _Lane[T]] = {}
+        self._taken: dict[ObjectId, tuple[_Lane[T], frozenset[str]]] = {}
+        """By who is under way: the lane, and the webhooks known to hang that do not select it."""
+        self._mistaken: set[str] = set()
+        """Webhooks that were met by what they do not select, by all that is known."""
+        self._unknown: dict[str, str] = {}
+        """By webhook: why it can't be told what it selects."""
+        self.hung = Hung(times=self._before.times if self._before.kinds else Counter())
 
-    def put_aside(self, kind: Kind, item: T) -> bool:
+    def order(self, named: ObjectId) -> int:
+        """Return after which others one goes: it may be the only one that a webhook selects."""
+        return self.hung.times[str(named)]
+
+    async def lane(self, named: ObjectId, item: T) -> Key:
+        """Return where *item* belongs, by what is known of webhooks that hang."""
+        for webhook in sorted(self._silent(named.key)):
+            if webhook in self._mistaken:
+                return webhook
+            said = await self._selects(webhook, item)
+            if said.yes:
+                self._unknown[webhook] = said.unknown or self._unknown.get(webhook, "")
+                return webhook
+        return named.key
+
+    def reason_to_hold(self, key: Key) -> str:
+        """Return why nothing in a lane is tried any more, if so."""
+        over, unknown = self._lane(key).over, self._unknown.get(str(key))
+        if over and unknown:
+            return f"{over}; which objects it selects can't be told: {unknown}"
+        return over
+
+    def put_aside(self, key: Key, item: T) -> bool:
         """Keep *item* for later where it is not its turn; return whether it had to be."""
-        lane = self._lane(kind)
+        lane = self._lane(key)
         if not lane.free:
             lane.aside.append(item)
         return not lane.free
 
     @contextmanager
-    def taken(self, kind: Kind) -> Iterator[None]:
+    def taken(self, key: Key, named: ObjectId) -> Iterator[None]:
         """Be under way for the length of the block."""
-        lane, is_slow = self._lane(kind), False
+        lane, is_slow = self._lane(key), False
 
         def slow() -> None:
             nonlocal is_slow
@@ -72,40 +122,58 @@ class Turns(Generic[T]):
             lane.slow += 1
 
         lane.under_way += 1
+        self._taken[named] = lane, frozenset(self._silent(named.key))
         timer = asyncio.get_running_loop().call_later(SLOW, slow)
         try:
             yield
-            lane.open = lane.open or not lane.troubles
+            lane.open = lane.open or not lane.failed
         finally:
             timer.cancel()
+            del self._taken[named]
             lane.under_way -= 1
             lane.slow -= is_slow
 
-    def answered(self, kind: Kind) -> None:
+    def answered(self, named: ObjectId) -> None:
         """Note that the server had an answer, be it a refusal."""
-        lane = self._lane(kind)
+        lane, _ = self._taken[named]
         lane.open, lane.troubles = True, 0
 
-    def failed(self, kind: Kind, webhook: str = "") -> None:
-        """Note that one of a kind failed for a while; *webhook*: that this is why."""
-        lane = self._lane(kind)
-        lane.troubles += 1
+    def failed(self, named: ObjectId, webhook: str = "") -> None:
+        """Note that one failed for a while; *webhook*: that this is why."""
+        lane, spared_by = self._taken[named]
+        lane.failed = True
         if webhook:
-            same = {one for one, name in self._hung.items() if name == self._hung.get(kind)}
-            self.hung |= dict.fromkeys({kind, *same}, webhook)
-            lane.over = f"not tried: the webhook {webhook} does not answer"
-        elif lane.troubles >= ENOUGH:
-            lane.over = f"not tried: other objects of kind {kind[1]} failed"
+            lane.anew = True
+            self._hang(named, webhook)
+            if webhook in spared_by and lane is not self._lane(webhook):
+                self._mistaken.add(webhook)
+            return
+        lane.troubles += 1
+        if lane.troubles >= ENOUGH:
+            lane.over = f"not tried: other objects of kind {named.kind} failed"
 
     def due(self) -> list[T]:
         """Return what was put aside, and may go now."""
         found: list[T] = []
         for lane in self._lanes.values():
             if lane.over or lane.free:
-                count = len(lane.aside) if lane.over or lane.open else 1
+                count = len(lane.aside) if lane.over or lane.open or lane.anew else 1
                 found += lane.aside[:count]
                 del lane.aside[:count]
+                lane.anew = False
         return found
 
-    def _lane(self, kind: Kind) -> _Lane[T]:
-        return self._lanes.setdefault(self._hung.get(kind, kind), _Lane())
+    def _hang(self, named: ObjectId, webhook: str) -> None:
+        """Note that *webhook* does not answer, and whom it holds up."""
+        same = {kind for kind, names in self._before.kinds.items() if webhook in names}
+        for kind in {named.key, *same}:
+            self.hung.kinds.setdefault(kind, set()).add(webhook)
+        self.hung.times[str(named)] += 1
+        self._lane(webhook).over = f"not tried: the webhook {webhook} does not answer"
+
+    def _silent(self, kind: Kind) -> set[str]:
+        """Return the webhooks that hung for a kind, in this round or in the one before."""
+        return self._before.kinds.get(kind, set()) | self.hung.kinds.get(kind, set())
+
+    def _lane(self, key: Key) -> _Lane[T]:
+        return self._lanes.setdefault(key, _Lane())

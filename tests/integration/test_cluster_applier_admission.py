@@ -1,14 +1,13 @@
 """Quotas, policies and webhooks refuse single objects: on the real control plane."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from services.cluster_applier.kube import REQUESTS
 from shared.contract import SyncCompleted
 from tests.integration.applier_stage import Stage, applies, config_map
+from tests.integration.hanging import NAME, unregister, wait_met, webhook_that_hangs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
@@ -65,9 +64,6 @@ async def test_a_policy_of_admission_spoils_only_what_it_refuses(stage: Stage) -
     assert "no bad ones" in done.problems[0].message
 
 
-HOOKS = "apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-
-
 def secrets(count: int) -> str:
     return "".join(
         f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s{n}}}\n" for n in range(count)
@@ -78,53 +74,12 @@ def deletions() -> float:
     return REQUESTS.labels("default", "delete")._value.get()
 
 
-@asynccontextmanager
-async def webhook_that_hangs(stage: Stage, operation: str = "*") -> AsyncIterator[None]:
-    """Register a webhook for our secrets that never answers."""
-
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(hang, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    hook = {
-        "name": "hangs.example.com",
-        "clientConfig": {"url": f"https://127.0.0.1:{port}/"},
-        "rules": [
-            {
-                "apiGroups": [""],
-                "apiVersions": ["v1"],
-                "resources": ["secrets"],
-                "operations": [operation],
-            }
-        ],
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.namespace}},
-        "sideEffects": "None",
-        "admissionReviewVersions": ["v1"],
-        "timeoutSeconds": 1,
-        "failurePolicy": "Fail",
-    }
-    value = {"metadata": {"name": stage.namespace}, "webhooks": [hook]}
-    status, said = await stage.kube.call("POST", HOOKS, value)
-    assert status == 201, said
-    try:
-        yield
-    finally:
-        await stage.kube.call("DELETE", f"{HOOKS}/{stage.namespace}")
-        server.close()
-
-
 async def test_a_webhook_that_hangs_is_met_once_a_round_and_holds_up_nothing_else(
     stage: Stage,
 ) -> None:
     async with webhook_that_hangs(stage), stage.applying():
-        # The API server takes in a webhook after a while.
         path = f"api/v1/namespaces/{stage.namespace}/secrets"
-        probe = {"metadata": {"name": "probe"}}
-        async with asyncio.timeout(30):
-            while (await stage.kube.call("POST", path, probe, dryRun="All"))[0] == 201:
-                await asyncio.sleep(0.1)
+        await wait_met(stage, path, {"metadata": {"name": "probe"}})
         before = applies()
         await stage.declare(config_map("a", k="1") + secrets(300))
         done = await stage.completed()
@@ -133,11 +88,11 @@ async def test_a_webhook_that_hangs_is_met_once_a_round_and_holds_up_nothing_els
         assert applies() - before == 1 + 1
         messages = {one.message.partition(": ")[2] for one in done.problems}
         assert len(messages) == 2
-        assert all("hangs.example.com" in one for one in messages)
+        assert all(NAME in one for one in messages)
         again = await stage.wait(SyncCompleted)
         assert again.counts == {"unchanged": 1, "failed": 300}
         assert applies() - before == 1 + 1 + 1
-        await stage.kube.call("DELETE", f"{HOOKS}/{stage.namespace}")
+        await unregister(stage)
         await stage.wait(SyncCompleted, lambda one: one.counts.get("created", 0) >= 299)
 
 
@@ -145,7 +100,7 @@ async def test_a_webhook_that_hangs_for_deletions_is_met_once(stage: Stage) -> N
     async with stage.applying():
         await stage.declare(config_map("a", k="1") + secrets(40) + config_map("b", k="1"))
         await stage.completed()
-        async with webhook_that_hangs(stage, "DELETE"):
+        async with webhook_that_hangs(stage, operation="DELETE"):
             path = f"api/v1/namespaces/{stage.namespace}/secrets"
             async with asyncio.timeout(30):
                 while (await stage.kube.call("DELETE", f"{path}/s0", dryRun="All"))[0] == 200:

@@ -16,6 +16,7 @@ from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.refusal import is_final, sentence
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.pace import pace
+from services.cluster_applier.webhooks import Webhooks
 from shared.bundle.chunks import digest_of
 from shared.bundle.format import Bundle, Header
 from shared.bundle.packing import Item, pack
@@ -60,7 +61,16 @@ def applying(
         return False
 
     asking = Asking(answered=lambda *_: None, still_ours=still_ours, gives=gives)
-    return Applying("apps", kube, ledger or Ledger(), bundle, known or {}, asking=asking, hung=hung)
+    return Applying(
+        "apps",
+        kube,
+        ledger or Ledger(),
+        bundle,
+        known or {},
+        asking=asking,
+        webhooks=Webhooks(kube),
+        hung=hung,
+    )
 
 
 def patched(api: FakeApi) -> list[str]:
@@ -152,7 +162,8 @@ async def test_a_webhook_that_hangs_is_met_once_and_in_the_next_round_for_all_ki
     assert asked == len(MAPS) + len(kinds)
     assert [one.action for one in first.results].count("created") == len(MAPS)
     assert len(first.held) + len(first.results) == len(names)
-    assert first.held[0].message == "not tried: the webhook h.example.com does not answer"
+    held = "not tried: the webhook h.example.com does not answer"
+    assert first.held[0].message == f"{held}; which objects it selects can't be told: not found"
     assert [one.action for one in again.results].count("failed") == 1
     assert (first.unfinished, again.unfinished, last.unfinished) == (True, True, False)
     assert [one.action for one in last.results] == ["created"] * len(names)

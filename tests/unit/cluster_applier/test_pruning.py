@@ -18,6 +18,7 @@ from services.cluster_applier.inventory_store import InventoryStore
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.live import MOMENT, Live
 from services.cluster_applier.prune import Pruning
+from services.cluster_applier.webhooks import Webhooks
 from shared.contract import SyncRequested
 from shared.manifests import ObjectId
 from shared.manifests.marks import MARK, mark
@@ -40,7 +41,14 @@ def serves(api: FakeApi, *groups: dict[str, Any]) -> None:
 
 
 def pruning(kube: Kube, discovery: Discovery | None = None) -> Pruning:
-    return Pruning(kube, discovery or Discovery(kube), Ledger(), at_once=4, namespace="flux-system")
+    return Pruning(
+        kube,
+        discovery or Discovery(kube),
+        Ledger(),
+        at_once=4,
+        namespace="flux-system",
+        webhooks=Webhooks(kube),
+    )
 
 
 @pytest.mark.parametrize(
