@@ -138,7 +138,10 @@ class Rabbit:
 
     async def lose_channel(self, queue: str) -> None:
         """Close the connection that consumes *queue*, as an operator would."""
-        for consumer in await self._get("consumers", lambda c: c["queue"]["name"] == queue):
+        # Until its statistics know the channel, the page has no details of it.
+        for consumer in await self._get(
+            "consumers", lambda one: one["queue"]["name"] == queue and bool(one["channel_details"])
+        ):
             name = consumer["channel_details"]["connection_name"]
             url = URL(f"{self._management_url}/api/connections") / name
             async with aiohttp.ClientSession(headers=self._headers()) as session:
