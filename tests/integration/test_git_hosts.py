@@ -81,11 +81,13 @@ class Host:
         if self._mode == "slow":
             await asyncio.sleep(SLOW)
         there, back = await asyncio.open_connection(self._behind.host, self._behind.port)
-        with suppress(OSError):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(copy(reader, back))
-                group.create_task(copy(there, writer))
-        back.close()
+        try:
+            with suppress(OSError):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(copy(reader, back))
+                    group.create_task(copy(there, writer))
+        finally:
+            back.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
