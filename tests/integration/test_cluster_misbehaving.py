@@ -127,7 +127,8 @@ async def test_a_watch_that_misbehaves_is_begun_again_and_misses_nothing(
     await still_watches(stage, api)
     begun = api.times("WATCH", path)
     assert len(begun) <= len(BROKEN_WATCHES) + 2
-    assert begun[-2] - begun[0] > 2.0, "later and later"
+    # By chance 1.5 to 4.5 s; as soon as the first time it would be 1.2 at most.
+    assert begun[-2] - begun[0] > 1.4, "later and later"
     await outages_over(stage, 1)
 
 
