@@ -47,10 +47,25 @@ class BrokerCluster:
         return sum(bool(node.get("running")) for node in found)
 
     async def leader(self, queue: str, asked: int = 0) -> int:
-        """Return the number of the node that leads *queue* (of the virtual host `/`)."""
-        found = await self._get(asked, f"queues/%2F/{queue}")
+        """
+        Return the number of the node that leads *queue* (of the virtual host `/`).
+
+        Raises:
+            SandboxError: the page did not learn it.
+        """
         names = [node_name(node.address) for node in self.nodes]
-        return names.index(str(found.get("leader") or found["node"]))
+        try:
+            async with asyncio.timeout(_TOGETHER):
+                while (name := await self._leader(queue, asked)) not in names:
+                    await asyncio.sleep(0.2)
+        except TimeoutError as error:
+            raise SandboxError(f"no node of the cluster leads {queue}") from error
+        return names.index(name)
+
+    async def _leader(self, queue: str, asked: int) -> str:
+        """Return the name of the node that leads; what was just declared is led by `undefined`."""
+        found = await self._get(asked, f"queues/%2F/{queue}")
+        return str(found.get("leader") or found["node"])
 
     async def wait_together(self, asked: int = 0) -> None:
         """
