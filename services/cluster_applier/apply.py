@@ -64,7 +64,7 @@ class Applying(Outcome):
         hung: Hung | None = None,
     ) -> None:
         super().__init__(carried)
-        self.turns = Turns[Wanted](self._selects, hung)
+        self.turns = Turns[Wanted](hung)
         self._webhooks = webhooks
         self._sync = sync
         self._kube = kube
@@ -129,7 +129,7 @@ class Applying(Outcome):
         self._waiting.discard(str(one.id))
         if not await self._is_mine(one):
             return
-        lane = await self.turns.lane(one.id, one)
+        lane = await self.turns.lane(one.id, one, self._selects)
         if reason := self.turns.reason_to_hold(lane):
             self.unfinished = True
             self.hold(one, "failed", reason)

@@ -20,7 +20,8 @@ def fitting(inventory: Inventory) -> Mapping[str, str]:
     """
     data, count = inventory.encoded(), len(inventory.objects)
     size = _size(data)
-    if size + count * BYTES > LARGEST:
+    unsure = sum(not one.uid for one in inventory.objects.values())
+    if size + unsure * BYTES > LARGEST:
         size = _size(inventory.certain.encoded())
     if size > LARGEST:
         raise PermanentError(

@@ -79,7 +79,7 @@ class Pruning:
         """Paths of what was written to since it was listed."""
         self._contents = Contents(kube, discovery)
         self._webhooks = webhooks
-        self.turns = Turns[Gone](self._selects, hung)
+        self.turns = Turns[Gone](hung)
 
     def give(self, moved: Mapping[str, str]) -> None:
         """Let go of objects that other syncs declare now."""
@@ -139,7 +139,7 @@ class Pruning:
         self._listed.add(collection)
 
     async def _in_turn(self, gone: Gone) -> None:
-        lane = await self.turns.lane(gone.id, gone)
+        lane = await self.turns.lane(gone.id, gone, self._selects)
         if reason := self.turns.reason_to_hold(lane):
             self._fail(gone, reason, passing=True)
         elif not self.turns.put_aside(lane, gone):

@@ -63,15 +63,12 @@ class _Lane(Generic[T]):
 
 class Turns(Generic[T]):
     """
-    The kinds of one round.
+    The kinds of one round; *before*: what hung in the last one.
 
-    *selects* is asked whether a webhook is; *before*: what hung in the last round.
+    It does not know who asks: a round that it led back to would outlive its end, and its objects.
     """
 
-    def __init__(
-        self, selects: Callable[[str, T], Awaitable[Selected]], before: Hung | None = None
-    ) -> None:
-        self._selects = selects
+    def __init__(self, before: Hung | None = None) -> None:
         self._before = before or Hung()
         self._lanes: dict[Key, _Lane[T]] = {}
         self._taken: dict[ObjectId, tuple[_Lane[T], frozenset[str]]] = {}
@@ -86,12 +83,14 @@ class Turns(Generic[T]):
         """Return after which others one goes: it may be the only one that a webhook selects."""
         return self.hung.times[str(named)]
 
-    async def lane(self, named: ObjectId, item: T) -> Key:
-        """Return where *item* belongs, by what is known of webhooks that hang."""
+    async def lane(
+        self, named: ObjectId, item: T, selects: Callable[[str, T], Awaitable[Selected]]
+    ) -> Key:
+        """Return where *item* belongs by the webhooks that hang, as *selects* says of each."""
         for webhook in sorted(self._silent(named.key)):
             if webhook in self._mistaken:
                 return webhook
-            said = await self._selects(webhook, item)
+            said = await selects(webhook, item)
             if said.yes:
                 self._unknown[webhook] = said.unknown or self._unknown.get(webhook, "")
                 return webhook
