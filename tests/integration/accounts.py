@@ -10,6 +10,16 @@ from shared.contract import DependencyDown, SyncCompleted, SyncFailed
 from tests.integration.applier_stage import Stage
 
 RBAC = "apis/rbac.authorization.k8s.io/v1"
+WORKLOAD = """---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "registry.example.com/web:1"}]}
+"""
 
 
 async def post(stage: Stage, path: str, body: Any) -> Any:

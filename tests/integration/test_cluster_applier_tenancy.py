@@ -13,7 +13,7 @@ from services.cluster_applier.kube import kube
 from shared.config.target import Target
 from shared.contract import SyncCompleted, SyncFailed
 from shared.runtime.errors import PermanentError
-from tests.integration.accounts import RBAC, grant, post, said_by, token_config
+from tests.integration.accounts import RBAC, WORKLOAD, grant, post, said_by, token_config
 from tests.integration.applier_stage import config_map, configured, staged
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
@@ -116,23 +116,13 @@ async def test_without_a_rule_the_message_names_verb_and_resource(
         await grant(stage, "applier", all_but(verb, resource), everywhere=True)
         kubeconfig = await token_config(stage, "applier", tmp_path)
         stage.config = configured(kubeconfig, tmp_path, stage.namespace, service_account=account)
-        workload = """---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: "registry.example.com/web:1"}]}
-"""
         wanted = f'cannot {verb} resource "{resource}"'
         if account:
             wanted = "the verb impersonate of serviceaccounts"
         async with stage.applying():
-            await stage.declare(config_map("a", k="1") + config_map("b", k="1") + workload)
+            await stage.declare(config_map("a", k="1") + config_map("b", k="1") + WORKLOAD)
             await stage.wait((SyncCompleted, SyncFailed))  # type: ignore[arg-type]
-            await stage.declare(config_map("a", k="2") + workload)
+            await stage.declare(config_map("a", k="2") + WORKLOAD)
             async with asyncio.timeout(30):
                 while not any(wanted in said_by(one) for one in stage.told):
                     await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ import yaml
 
 from sandbox.cluster import Cluster
 from shared.contract import DependencyDown, DriftCorrected, SyncCompleted, SyncFailed
-from tests.integration.accounts import account, allow, said_by, token_config
+from tests.integration.accounts import WORKLOAD, account, allow, said_by, token_config
 from tests.integration.applier_stage import Stage, config_map, configured, staged
 from tests.integration.hanging import wait_met, webhook_that_hangs
 
@@ -41,16 +41,6 @@ def without(kind: str, number: int, verb: str) -> dict[str, list[Any]]:
     return rules
 
 
-WORKLOAD = """---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: "registry.example.com/web:1"}]}
-"""
 ROLE = """---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
