@@ -8,7 +8,6 @@ the others are neither made nor read again.
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,8 +26,6 @@ class Header(BaseModel):
     """What the fences need, and what the bundle holds."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-    format: ClassVar[str] = VERSION
 
     sync: str
     target: str
