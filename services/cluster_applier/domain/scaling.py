@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.cluster_applier.domain.condition import mapping
 from shared.manifests import ObjectId
 
 KINDS = frozenset({("autoscaling", "HorizontalPodAutoscaler"), ("keda.sh", "ScaledObject")})
@@ -41,7 +42,7 @@ class Scaling:
 
 def target(named: ObjectId, value: Mapping[str, Any]) -> str | None:
     """Return the object id of what an autoscaler scales."""
-    reference = (value.get("spec") or {}).get("scaleTargetRef") or {}
+    reference = mapping(mapping(value, "spec"), "scaleTargetRef")
     name = reference.get("name")
     if not name:
         return None

@@ -7,6 +7,7 @@ Of most kinds all in the cluster are told, as in Flux v1; of others those that w
 from collections.abc import Mapping
 from typing import Any
 
+from services.cluster_applier.domain.condition import conditions, mapping, number, said
 from services.cluster_applier.domain.health import Health, is_custom
 from shared.contract import Rollout
 from shared.manifests import containers
@@ -17,6 +18,7 @@ KINDS = frozenset(
 """Groups and kinds of which all are told."""
 _OURS = frozenset({("apps", "ReplicaSet"), ("batch", "Job"), ("", "Pod")})
 _ROLLED = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+"""Also those of others that are called so: OpenKruise's tell the same numbers."""
 _WORDS = {"ready": "ready", "failed": "error"}
 
 
@@ -31,32 +33,30 @@ def images(value: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def rollout(value: Mapping[str, Any]) -> Rollout:
-    """Return how far the rollout of a workload is."""
-    status, spec = value.get("status") or {}, value.get("spec") or {}
+    """Return how far the rollout of a workload is, as far as it says so in numbers."""
+    status = mapping(value, "status")
     match value.get("kind"):
         case "DaemonSet":
-            desired = int(status.get("desiredNumberScheduled", 0))
-            updated = int(status.get("updatedNumberScheduled", 0))
+            desired = number(status, "desiredNumberScheduled")
+            updated = number(status, "updatedNumberScheduled")
             return Rollout(
                 desired=desired,
                 updated=updated,
-                ready=int(status.get("numberReady", 0)),
-                available=int(status.get("numberAvailable", 0)),
+                ready=number(status, "numberReady"),
+                available=number(status, "numberAvailable"),
                 outdated=max(desired - updated, 0),
-                messages=_messages(status),
+                messages=_messages(value),
             )
         case "Deployment" | "StatefulSet" | "ReplicaSet" as kind:
-            replicas, updated = (
-                int(status.get("replicas", 0)),
-                int(status.get("replicas" if kind == "ReplicaSet" else "updatedReplicas", 0)),
-            )
+            replicas = number(status, "replicas")
+            updated = number(status, "replicas" if kind == "ReplicaSet" else "updatedReplicas")
             return Rollout(
-                desired=int(spec.get("replicas", 1)),
+                desired=number(mapping(value, "spec"), "replicas", 1),
                 updated=updated,
-                ready=int(status.get("readyReplicas", 0)),
-                available=int(status.get("availableReplicas", 0)),
+                ready=number(status, "readyReplicas"),
+                available=number(status, "availableReplicas"),
                 outdated=max(replicas - updated, 0),
-                messages=_messages(status),
+                messages=_messages(value),
             )
         case _:
             return Rollout()
@@ -66,8 +66,8 @@ def state(value: Mapping[str, Any], seen: Rollout, doing: Health) -> str:
     """Return the status of a workload whose rollout is *seen*, and of others by how they do."""
     if value.get("kind") not in _ROLLED:
         return _WORDS.get(doing.state, "updating")
-    generation = int((value.get("metadata") or {}).get("generation", 0))
-    if int((value.get("status") or {}).get("observedGeneration", 0)) < generation:
+    generation = number(mapping(value, "metadata"), "generation")
+    if number(mapping(value, "status"), "observedGeneration") < generation:
         return "started"
     if seen.messages:
         return "error"
@@ -75,10 +75,8 @@ def state(value: Mapping[str, Any], seen: Rollout, doing: Health) -> str:
     return "ready" if done else "updating"
 
 
-def _messages(status: Mapping[str, Any]) -> tuple[str, ...]:
-    wrong = {("Progressing", "False"), ("ReplicaFailure", "True")}
+def _messages(value: Mapping[str, Any]) -> tuple[str, ...]:
+    wrong = (("Progressing", "False"), ("ReplicaFailure", "True"))
     return tuple(
-        str(condition.get("message") or condition.get("reason"))
-        for condition in status.get("conditions") or ()
-        if (condition.get("type"), condition.get("status")) in wrong
+        said(one) for one in conditions(value) if (one.get("type"), one.get("status")) in wrong
     )

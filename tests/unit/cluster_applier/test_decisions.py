@@ -10,6 +10,7 @@ from services.cluster_applier.domain.inventory import Applied, Inventory, decode
 from services.cluster_applier.domain.ledger import Ledger, Seen
 from services.cluster_applier.domain.ownership import last_manager, ours
 from services.cluster_applier.domain.plan import Wanted, obsolete, plan, reason_to_keep
+from services.cluster_applier.domain.scaling import Scaling
 from services.cluster_applier.domain.stages import staged
 from services.cluster_applier.domain.status import rollout, state
 from shared.bundle.chunks import Entry
@@ -240,6 +241,36 @@ def test_a_failed_rollout_is_an_error_with_its_message() -> None:
 
     assert rollout(value).messages == ("too late",)
     assert state(value, rollout(value), health(value)) == "error"
+
+
+NO_STATUS = (
+    None,
+    "text",
+    ["text", None],
+    {"conditions": "text"},
+    {"conditions": [1, None, {"type": ["x"], "status": {}, "message": {}}]},
+    {"observedGeneration": [1], "replicas": "many", "updatedReplicas": None, "readyReplicas": {}},
+    {"observedGeneration": 2, "desiredNumberScheduled": "many"},
+)
+
+
+@pytest.mark.parametrize("status", NO_STATUS, ids=str)
+@pytest.mark.parametrize("version", ["apps/v1", "apps.example.com/v1"])
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Gear"])
+def test_whatever_an_object_shows_as_its_status_can_be_told(
+    status: object, version: str, kind: str
+) -> None:
+    metadata = {"name": "a", "generation": 2}
+    for spec in (status, {"replicas": status}):
+        value = {"apiVersion": version, "kind": kind, "metadata": metadata}
+        value |= {"spec": spec, "status": status}
+        assert state(value, rollout(value), health(value)) != "error"
+
+
+@pytest.mark.parametrize("spec", ["text", {"scaleTargetRef": "text"}, {"scaleTargetRef": [1]}])
+def test_an_autoscaler_that_names_nothing_scales_nothing(spec: object) -> None:
+    named = ObjectId.parse("keda.sh/ScaledObject n/a")
+    assert Scaling().see(named, {"spec": spec}) == ()
 
 
 def test_a_group_is_one_look_for_the_last_declaration() -> None:
