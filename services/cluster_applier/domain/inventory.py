@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.manifests import ObjectId
+
 KEY = "inventory"
 """The ConfigMap's key."""
 FORMAT = 1
@@ -115,9 +117,12 @@ def decoded(data: Mapping[str, str]) -> Inventory:
     try:
         if int(data.get("format") or FORMAT) > FORMAT:
             raise NewerFormatError(f"it has the format {data['format']}, and we know {FORMAT}")
-        return Inventory.model_validate_json(_unpacked(base64.b64decode(data[KEY])))
+        found = Inventory.model_validate_json(_unpacked(base64.b64decode(data[KEY])))
     except (KeyError, zlib.error) as error:
         raise ValueError(f"it can't be read: {error}") from error
+    for name in found.objects:
+        ObjectId.parse(name)
+    return found
 
 
 def _unpacked(packed: bytes) -> bytes:

@@ -133,7 +133,10 @@ async def test_an_inventory_of_a_newer_flux_is_neither_used_nor_overwritten(
             await store.load("apps")
 
 
-@pytest.mark.parametrize("text", ["", "AAAA", "not base64!", "eJx="])
+NO_ID = Inventory(sync="apps", objects={"nonsense": Applied()}).encoded()[KEY]
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "not base64!", "eJx=", NO_ID])
 async def test_an_inventory_that_was_edited_is_begun_anew_and_that_is_told(
     tmp_path: Path, text: str
 ) -> None:
