@@ -1,6 +1,7 @@
 """What a namespace or a definition holds, which would go with it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from services.cluster_applier.discovery import Discovery, Resource
 from services.cluster_applier.domain.pruning import is_foreign
@@ -24,6 +25,7 @@ class Contents:
     async def foreign(self, named: ObjectId) -> str:
         """Return an example of what somebody else has in it; empty for nothing."""
         if named.kind == "Namespace" and not named.group:
+            await self._discovery.look()  # others may have defined kinds since
             kinds = [
                 one
                 for one in self._discovery.all()
@@ -31,12 +33,17 @@ class Contents:
             ]
             return await self._first(kinds, named.name)
         if named.kind == "CustomResourceDefinition":
-            plural, _, group = named.name.partition(".")
-            kinds = [
-                one for one in self._discovery.all() if (one.plural, one.group) == (plural, group)
-            ]
-            return await self._first(kinds[:1], "")
+            return await self._of_definition(named)
         return ""
+
+    async def _of_definition(self, named: ObjectId) -> str:
+        """Return an object that it defines; the definition itself says where they are."""
+        resource = await self._discovery.preferred(named.group, named.kind)
+        answer = await self._kube.look(resource.path("", named.name)) if resource else None
+        if answer is None or not answer.ok:
+            return f"it can't be read ({answer.reason if answer else 'it is not served'})"
+        kind = _defined(answer.body["spec"])
+        return await self._example(kind, "") if kind else "none of its versions is served"
 
     async def _first(self, kinds: list[Resource], namespace: str) -> str:
         found: list[str] = []
@@ -66,3 +73,17 @@ class Contents:
                     )
                 )
         return ""
+
+
+def _defined(spec: Mapping[str, Any]) -> Resource | None:
+    """Return the kind of a definition, in any version that is served; None where none is."""
+    for version in spec["versions"]:
+        if version["served"]:
+            return Resource(
+                group=spec["group"],
+                version=version["name"],
+                kind=spec["names"]["kind"],
+                plural=spec["names"]["plural"],
+                namespaced=spec["scope"] == "Namespaced",
+            )
+    return None

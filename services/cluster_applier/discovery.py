@@ -91,14 +91,19 @@ class Discovery:
         self._looked, self._expired = float("-inf"), True
         self.generation += 1
 
+    async def look(self) -> None:
+        """Look anew now: nobody asks for a kind that he does not know of."""
+        await self._refresh(since=asyncio.get_running_loop().time())
+
     def forget(self) -> None:
         """Look anew at the next kind that is not known: definitions have come."""
         self._looked = float("-inf")
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, since: float | None = None) -> None:
+        """Look anew, unless somebody did *since* then, or a moment ago."""
         async with self._one_at_a_time:
             now = asyncio.get_running_loop().time()
-            if now - self._looked < PAUSE:
+            if self._looked >= (now - PAUSE if since is None else since):
                 return
             found: dict[tuple[str, str, str], Resource] = {}
             for root in ("/api", "/apis"):

@@ -1,5 +1,6 @@
 """APIs that have gone, or whose discovery fails: what they hold is kept, and it is told."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -87,3 +88,36 @@ async def test_objects_of_a_definition_that_somebody_deleted_are_told_and_others
         await stage.declare(both.replace('k: "1"', 'k: "2"'))
         await stage.wait(SyncCompleted, lambda one: one.counts.get("failed") == 1)
         await stage.wait_data("a", {"k": "2"})
+
+
+async def test_what_others_have_of_a_kind_that_came_later_keeps_what_it_is_in(
+    stage: Stage,
+) -> None:
+    name, group = f"{stage.namespace}-own", f"{stage.namespace}.example.com"
+    namespace = f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
+    definition = f"---\n{json.dumps(definition_of(group, 'Gear'))}\n"
+    kept = config_map("a", k="1") + config_map("b", k="1")
+    async with stage.applying():
+        await stage.declare(kept)
+        await stage.completed()
+        await stage.declare(kept + definition + namespace)
+        await stage.completed()
+        base = await stage.define(f"by.others.{group}", "Thing")
+        theirs = {"apiVersion": f"by.others.{group}/v1alpha1", "kind": "Thing"}
+        path = base.replace(stage.namespace + "/", name + "/")
+        await create(stage, path, theirs)
+        path = f"apis/{group}/v1alpha1/namespaces/{stage.namespace}/gears"
+        await create(stage, path, {"apiVersion": f"{group}/v1alpha1", "kind": "Gear"})
+        await stage.declare(kept)
+        done = await stage.completed()
+    assert done.counts == {"unchanged": 2, "skipped": 2}
+    said = sorted(one.message.partition("; ")[0].rpartition(": ")[2] for one in done.objects)
+    assert said == [
+        f"by.others.{group}/Thing {name}/theirs",
+        f"{group}/Gear {stage.namespace}/theirs",
+    ]
+
+
+async def create(stage: Stage, path: str, value: dict[str, Any]) -> None:
+    found = await stage.kube.call("POST", path, {**value, "metadata": {"name": "theirs"}})
+    assert found[0] == 201, found
