@@ -90,6 +90,11 @@ class Pruning:
             why = f"the sync {sync} declares it now, and keeps it as it is"
             self.results.append(ObjectResult(id=name, action="skipped", message=why))
 
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Let go of ids of objects that the sync declares by other ones now."""
+        for name, now in renamed.items():
+            self._forget(name, "skipped", f"it is the same object as {now}")
+
     async def delete(
         self, gone: Iterable[tuple[str, Applied]], *, mark_set: str = "", confirmed: bool = False
     ) -> None:
@@ -187,7 +192,8 @@ class Pruning:
             case Fate.KEEP:
                 self._keep(gone, judgement.why)
             case Fate.FORGET if gone.applied.uid or judgement.why:
-                self._forget(gone, "skipped" if judgement.why else "deleted", judgement.why)
+                action = "skipped" if judgement.why else "deleted"
+                self._forget(str(gone.id), action, judgement.why)
             case Fate.FORGET:  # it was about to be applied, and never was
                 self._ledger.release(str(gone.id))
                 self.forgotten.add(str(gone.id))
@@ -220,7 +226,7 @@ class Pruning:
         else:
             self.turns.answered(gone.id)
         if answer.ok or answer.status == 404:
-            self._forget(gone, "deleted")
+            self._forget(name, "deleted")
             return True
         self._ledger.restore(name, known)
         if answer.status == 409:
@@ -229,10 +235,10 @@ class Pruning:
         self._fail(gone, answer.reason, passing=answer.transient)
         return True
 
-    def _forget(self, gone: Gone, action: str, why: str = "") -> None:
-        self._ledger.release(str(gone.id))
-        self.forgotten.add(str(gone.id))
-        self.results.append(ObjectResult(id=str(gone.id), action=action, message=why))
+    def _forget(self, name: str, action: str, why: str = "") -> None:
+        self._ledger.release(name)
+        self.forgotten.add(name)
+        self.results.append(ObjectResult(id=name, action=action, message=why))
 
     def _keep(self, gone: Gone, why: str) -> None:
         logger.debug("not deleted", object=str(gone.id), reason=why)

@@ -1,12 +1,14 @@
 """What a sync declares no more: whether it may go now, and its end."""
 
+from collections.abc import Iterable, Mapping
+
 import structlog
 
 from services.cluster_applier.books import Books
 from services.cluster_applier.domain.brake import ALLOW, reason_to_hold
 from services.cluster_applier.domain.fence import Verdict
 from services.cluster_applier.domain.inventory import Applied
-from services.cluster_applier.domain.plan import obsolete, reason_to_keep
+from services.cluster_applier.domain.plan import obsolete, reason_to_keep, renamed
 from services.cluster_applier.inventory_store import JUST_NOW
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.look import Look
@@ -72,6 +74,9 @@ class Retiring:
             # What left the namespaces of the sync is not its to delete any more.
             if self._settings.allows(ObjectId.parse(name))
         ]
+        same = await self._same(look, gone)
+        look.pruning.rename(same)
+        gone = [(name, one) for name, one in gone if name not in same]
         look.kept = self._reason_to_keep(look) if gone else ""
         if gone and not look.kept:
             look.kept = await self._prune(look, gone)
@@ -89,11 +94,18 @@ class Retiring:
             return
         marked = await self._target.recovery.marked(look.header.mark_set)
         left = {name: one for name, one in marked.items() if name not in look.declared}
+        for name in await self._same(look, left.items()):
+            del left[name]
         await self._books.recover(left)
         if left:
             why = f"no inventory named {len(left)} objects that carry our marks, and left git"
             logger.warning("found by their marks", sync=look.header.sync, objects=len(left))
             look.notes.append(self._note(why))
+
+    async def _same(self, look: Look, gone: Iterable[tuple[str, Applied]]) -> Mapping[str, str]:
+        """Return which of what is *gone* is declared by another id, and by which."""
+        inventory = await self._books.known()
+        return renamed(gone, {**inventory.objects, **look.applying.applied}, look.declared)
 
     def _note(self, why: str) -> ObjectResult:
         """Return what is told of the inventory itself."""

@@ -121,3 +121,38 @@ async def test_what_others_have_of_a_kind_that_came_later_keeps_what_it_is_in(
 async def create(stage: Stage, path: str, value: dict[str, Any]) -> None:
     found = await stage.kube.call("POST", path, {**value, "metadata": {"name": "theirs"}})
     assert found[0] == 201, found
+
+
+def event(version: str, about: str, said: str) -> str:
+    return f"""---
+apiVersion: {version}
+kind: Event
+metadata: {{name: e}}
+{about}: {{kind: Pod, name: x, namespace: NAMESPACE}}
+reason: r
+{said}: hello
+type: Normal
+"""
+
+
+async def test_a_kind_that_moves_to_another_group_is_the_same_object_after(stage: Stage) -> None:
+    old, new = (
+        event(*one).replace("NAMESPACE", stage.namespace)
+        for one in (("v1", "involvedObject", "message"), ("events.k8s.io/v1", "regarding", "note"))
+    )
+    path = f"api/v1/namespaces/{stage.namespace}/events/e"
+    async with stage.applying():
+        # Without an inventory it is found by its mark, in both groups: it is one.
+        await stage.declare(old + config_map("a", k="1"))
+        assert (await stage.completed()).counts == {"created": 2}
+        uid = (await stage.kube.call("GET", path))[1]["metadata"]["uid"]
+        await stage.declare(new + config_map("a", k="1"))
+        done = await stage.completed()
+        assert done.counts == {"configured": 1, "skipped": 1, "unchanged": 1}
+        assert done.objects[1].message.startswith("it is the same object as events.k8s.io/Event")
+        assert (await stage.kube.call("GET", path))[1]["metadata"]["uid"] == uid
+        await stage.kube.merge("ConfigMap", "a", {"data": {"k": "x"}}, stage.namespace)
+        await stage.wait_data("a", {"k": "1"})
+        await stage.declare(config_map("a", k="1"))
+        assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 1}
+        assert (await stage.kube.call("GET", path))[0] == 404

@@ -65,6 +65,18 @@ def obsolete(
     )
 
 
+def renamed(
+    gone: Iterable[tuple[str, Applied]], objects: Mapping[str, Applied], declared: Collection[str]
+) -> Mapping[str, str]:
+    """
+    Return which of what is *gone* is declared all the same, by another id, and by which.
+
+    A kind may be served by two groups while it moves from one to the other.
+    """
+    living = {one.uid: name for name, one in objects.items() if one.uid and name in declared}
+    return {name: living[one.uid] for name, one in gone if one.uid in living}
+
+
 def reason_to_keep(*, prune: bool, problems: int, failed: bool, certain: bool) -> str:
     """Return why nothing may be deleted now, in half a sentence; empty where it may."""
     reasons = (
