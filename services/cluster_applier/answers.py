@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -60,7 +61,7 @@ class Answer:
         """Whether the same request may succeed later, though nobody changes it."""
         if self.ok and not isinstance(self.body, Mapping):
             return True  # somebody else answered: the server always shows an object
-        if self.overloaded or self.status in {408, 410}:
+        if self.overloaded or self.status in {408, 410} or 300 <= self.status < 400:
             return True
         return self.status >= 500 and not unreadable(self.reason)
 
@@ -106,6 +107,19 @@ def decoded(data: bytes) -> Any:
         return json.loads(data) if data else None
     except ValueError:
         return data[:500].decode(errors="replace")
+
+
+async def body_of(answer: aiohttp.ClientResponse) -> Any:
+    """
+    Return the body of an answer, decoded.
+
+    Of one that leads elsewhere only that: it is not followed, since neither what we send nor what
+    we believe is for anybody but the server of the kubeconfig.
+    """
+    if 300 <= answer.status < 400:
+        where = urlsplit(answer.headers.get("Location", "")).hostname or "another address"
+        return {"message": f"it sends us to {where}, where we don't go; check the server's address"}
+    return decoded(await answer.read())
 
 
 def event(line: bytes) -> Event:

@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 from prometheus_client import Counter
 
-from services.cluster_applier.answers import Answer, Event, decoded, event, lines, refusal
+from services.cluster_applier.answers import Answer, Event, body_of, event, lines, refusal
 from services.cluster_applier.domain.ownership import MANAGER
 from services.cluster_applier.door import Door, door
 from services.cluster_applier.way import Params, Way
@@ -172,7 +172,7 @@ class Kube:
                 way.watch(path, account=account, accept=accept, params=params) as answer,
             ):
                 if answer.status != 200:
-                    yield refusal(answer.status, decoded(await answer.read()))
+                    yield refusal(answer.status, await body_of(answer))
                     return
                 begun = True
                 yield Event(type="BEGUN", object={})

@@ -18,7 +18,7 @@ from kubernetes_asyncio import config as kube_config
 from kubernetes_asyncio.client import ApiClient
 
 from services.cluster_applier import oidc
-from services.cluster_applier.answers import Answer, decoded
+from services.cluster_applier.answers import Answer, body_of
 from services.cluster_applier.domain.kubeconfigs import UnsafeError, checked
 from services.cluster_applier.way import Way, shown
 from shared.config.target import KubeconfigSecret, Target
@@ -109,9 +109,12 @@ async def _secret(api: ApiClient, target: Target, named: KubeconfigSecret) -> An
     session, timeout = api.rest_client.pool_manager, aiohttp.ClientTimeout(total=target.timeout)
     try:
         async with session.get(
-            f"{api.configuration.host}{path}", headers=headers, timeout=timeout
+            f"{api.configuration.host}{path}",
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
         ) as answer:
-            body = decoded(await answer.read())
+            body = await body_of(answer)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise PermanentError(f"{where} can't be read: {error or 'no answer'}") from error
     if answer.status != 200:

@@ -10,7 +10,7 @@ import ssl
 from typing import Any
 
 import aiohttp
-from kubernetes_asyncio.config import kube_config
+from kubernetes_asyncio.config import ConfigException, kube_config
 from kubernetes_asyncio.config.openid import OpenIDRequestor
 
 
@@ -21,6 +21,12 @@ class Issuer(OpenIDRequestor):
         """Return a new login, with the refresh token that is good from now on."""
         answer = await super().refresh_token(refresh_token)
         return {"refresh_token": refresh_token, **answer}
+
+    async def _post(self, client: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> Any:
+        async with client.post(*args, allow_redirects=False, **kwargs) as answer:
+            if answer.status != 200:
+                raise ConfigException(f"oidc: the issuer answers HTTP {answer.status}")
+            return await answer.json()
 
     def _client_session(self) -> aiohttp.ClientSession:
         authority = self._ssl_ca_cert

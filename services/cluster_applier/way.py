@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from kubernetes_asyncio.client import ApiClient
 
-from services.cluster_applier.answers import Answer, decoded, late
+from services.cluster_applier.answers import Answer, body_of, late
 
 LONGEST_LINE = 2**21
 """Bytes; an event of a watch is one line, and etcd keeps objects of 1.5 MiB."""
@@ -66,14 +66,15 @@ class Way:
                 data=BytesIO(body) if body and len(body) >= LARGE else body,
                 headers={**headers, **await self._identity(account)},
                 timeout=aiohttp.ClientTimeout(total=seconds),
+                allow_redirects=False,
                 **self._options,
             ) as response:
-                data = await response.read()
+                body = await body_of(response)
         except TimeoutError:
             return late(seconds)
         retry = response.headers.get("Retry-After", "")
         wait = min(float(retry), LONGEST_WAIT) if retry.isdigit() else None
-        return Answer(status=response.status, body=decoded(data), retry_after=wait)
+        return Answer(status=response.status, body=body, retry_after=wait)
 
     @asynccontextmanager
     async def watch(
@@ -86,6 +87,7 @@ class Way:
             params={**params, "watch": "1"},
             headers={"Accept": accept, **await self._identity(account)},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds + 30),
+            allow_redirects=False,
             **self._options,
         ) as answer:
             yield answer
