@@ -15,7 +15,8 @@ from services.cluster_applier.sending import Sent, send
 async def put(kube: Kube, ledger: Ledger, one: Wanted, body: bytes, before: Applied | None) -> Sent:
     """Apply *body*, of which *before* was applied so far; or create it anew."""
     asked = asked_by(body)
-    if ledger.scalers.governs(str(one.id)):
+    # A null would be applied as the default, which is one.
+    if ledger.scalers.governs(str(one.id)) or leaves_replicas(one.id.kind, body):
         body = without_replicas(one.id.kind, body)
     manner = _manner(ledger, one, body, before, asked.ssa)
     sent = await send(kube, one.path, body, manner)

@@ -11,7 +11,7 @@ from tests.integration.applier_stage import ON_BOTH, Stage, applies, config_map
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), ON_BOTH]
 
 
-def deployment(*, replicas: int | None = None, env: str = "", label: str = "") -> str:
+def deployment(*, replicas: int | str | None = None, env: str = "", label: str = "") -> str:
     spec = f"  replicas: {replicas}\n" if replicas is not None else ""
     variables = f', env: [{{name: {env}, value: "1"}}]' if env else ""
     return f"""---
@@ -99,10 +99,13 @@ async def test_replicas_that_leave_git_stay_as_they_are_and_come_back(stage: Sta
         found = await web(stage)
         assert (found["spec"]["replicas"], found["metadata"]["labels"]["new"]) == (4, "x")
         await scale(stage, 6)
-        await stage.declare(deployment(label="newer"))
+        await stage.declare(deployment(replicas="", label="newer"))
         await stage.completed()
         assert (await web(stage))["spec"]["replicas"] == 6
         await stage.declare(deployment(replicas=2))
+        await stage.completed()
+        assert (await web(stage))["spec"]["replicas"] == 2
+        await stage.declare(deployment(replicas="null"))
         await stage.completed()
         assert (await web(stage))["spec"]["replicas"] == 2
 

@@ -22,7 +22,7 @@ Fields = Mapping[str, Any]
 
 def leaves_replicas(kind: str, body: bytes) -> bool:
     """Tell whether an object could say how many replicas there are, and does not."""
-    return kind in _SCALED and "replicas" not in _spec(json.loads(body))
+    return kind in _SCALED and _spec(json.loads(body)).get("replicas") is None
 
 
 def without_replicas(kind: str, body: bytes) -> bytes:
