@@ -13,7 +13,7 @@ import structlog
 from services.cluster_applier.kubeconfig import read, way
 from services.cluster_applier.way import Way
 from shared.config.target import Target
-from shared.runtime.errors import PermanentError
+from shared.runtime.errors import PermanentError, TemporaryError
 
 logger = structlog.get_logger(__name__)
 
@@ -27,7 +27,11 @@ class Door:
     """Where requests find the way in."""
 
     def __init__(self, target: Target) -> None:
+        self.name = f"cluster {target.name}"
         self._target = target
+        self._way: Way | None = None
+        """None until it could be read for the first time."""
+        self._source: object = None
         self._turn = asyncio.Lock()
         self._read = float("-inf")
         self._renewed = float("-inf")
@@ -35,26 +39,20 @@ class Door:
         self._reason = ""
         """Why it could not be read again, as it was logged last."""
 
-    async def open(self) -> None:
-        """
-        Read the way for the first time.
-
-        Raises:
-            PermanentError: nothing says where the server is, or what does can't be read.
-        """
-        self._way, self._source = await way(self._target)
-        self._note()
-
     async def close(self) -> None:
         """End all connections."""
-        await self._way.close()
+        if self._way is not None:
+            await self._way.close()
 
     @asynccontextmanager
     async def way(self) -> AsyncIterator[Way]:
-        """Yield the way for one request."""
-        if _now() >= self._due:
-            await self._look()
-        taken = self._way
+        """
+        Yield the way for one request.
+
+        Raises:
+            TemporaryError: nothing says where the server is, or what does can't be read now.
+        """
+        taken = await self._found()
         taken.users += 1
         try:
             yield taken
@@ -62,6 +60,22 @@ class Door:
             taken.users -= 1
             if taken is not self._way and not taken.users:
                 await taken.close()
+
+    async def _found(self) -> Way:
+        if self._way is None:
+            return await self._first()
+        if _now() >= self._due:
+            await self._look(self._way)
+        return self._way
+
+    async def _first(self) -> Way:
+        """Read the way for the first time, once for all who need it."""
+        async with self._turn:
+            if self._way is None and _now() >= self._due:
+                await self._renew()
+        if self._way is None:
+            raise TemporaryError(self.name, self._reason)
+        return self._way
 
     def doubt(self) -> None:
         """Look soon whether it is another one by now: the server could not be reached."""
@@ -77,13 +91,13 @@ class Door:
             self._renewed = _now()
             return await self._renew()
 
-    async def _look(self) -> None:
+    async def _look(self, known: Way) -> None:
         """Read all again if what says it has changed."""
         self._due = _now() + LOOK  # others need not wait for us
         async with self._turn:
             try:
                 async with asyncio.timeout(self._target.timeout):
-                    changed = await read(self._target) != self._source
+                    changed = known.outdated or await read(self._target) != self._source
             except (PermanentError, TimeoutError) as error:
                 self._failed(error)
                 return
@@ -100,10 +114,11 @@ class Door:
         except (PermanentError, TimeoutError) as error:
             self._failed(error)
             return False
-        logger.info("way to the cluster read again", target=self._target.name)
         self._note()
-        if not before.users:
-            await before.close()
+        if before is not None:
+            logger.info("way to the cluster read again", target=self._target.name)
+            if not before.users:
+                await before.close()
         return True
 
     def _note(self) -> None:
@@ -111,9 +126,11 @@ class Door:
         self._due = self._read + LOOK
 
     def _failed(self, error: Exception) -> None:
-        """Go on as before."""
-        self._read, reason = _now(), str(error) or "no answer"
-        if reason != self._reason:
+        """Go on as before; without any way soon try again, and let who asks tell it."""
+        self._read, reason = _now(), str(error) or "what says how it is reached does not end"
+        if self._way is None:
+            self._due = self._read + SOON
+        elif reason != self._reason:
             logger.warning("way to the cluster not read again", reason=reason)
         self._reason = reason
 
@@ -124,14 +141,8 @@ def _now() -> float:
 
 @asynccontextmanager
 async def door(target: Target) -> AsyncIterator[Door]:
-    """
-    Open the way to the API server of *target*; nothing is asked of it yet.
-
-    Raises:
-        PermanentError: nothing says where it is, or what does can't be read.
-    """
+    """Open the way to the API server of *target*; it is read when it is needed."""
     found = Door(target)
-    await found.open()
     try:
         yield found
     finally:

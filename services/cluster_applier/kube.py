@@ -51,7 +51,7 @@ class Kube:
         rehearsing: bool = False,
         tally: _Tally | None = None,
     ) -> None:
-        self.name = f"cluster {target.name}"
+        self.name = way_in.name
         self._target = target
         self._door = way_in
         self._check = check

@@ -5,12 +5,14 @@ kubernetes-asyncio reads what there is to read, and makes the TLS connections. R
 all of it is read again.
 """
 
+import asyncio
 import atexit
 import base64
 import functools
 import os
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import yaml
@@ -18,9 +20,8 @@ from kubernetes_asyncio import config as kube_config
 from kubernetes_asyncio.client import ApiClient
 
 from services.cluster_applier import oidc
-from services.cluster_applier.answers import Answer, body_of
-from services.cluster_applier.domain.kubeconfigs import UnsafeError, checked
-from services.cluster_applier.way import Way, shown
+from services.cluster_applier.domain.kubeconfigs import LARGEST, UnsafeError, checked
+from services.cluster_applier.way import Way
 from shared.config.target import KubeconfigSecret, Target
 from shared.runtime.errors import PermanentError
 from shared.runtime.own_folder import OwnFolder
@@ -29,7 +30,8 @@ oidc.install()
 
 _UNUSABLE = (
     *(kube_config.ConfigException, OSError, aiohttp.ClientError),
-    *(AssertionError, KeyError, TypeError, ValueError, yaml.YAMLError),
+    *(AssertionError, AttributeError, LookupError, TypeError, ValueError),
+    *(RecursionError, yaml.YAMLError),
 )
 """What the library raises where a kubeconfig, or what it leads to, can't be used."""
 
@@ -56,7 +58,7 @@ async def way(target: Target) -> tuple[Way, _Source]:
     source = await read(target)
     by_secret = target.kubeconfig_secret is not None
     api = await (_by_value(target, source.value) if by_secret else _client(target))
-    return Way(api), source
+    return await _opened(api), source
 
 
 async def read(target: Target) -> _Source:
@@ -64,13 +66,14 @@ async def read(target: Target) -> _Source:
     try:
         file = target.kubeconfig.read_bytes() if target.kubeconfig else b""
     except OSError as error:
-        raise PermanentError(
-            f"target {target.name}: the kubeconfig can't be read: {error}"
-        ) from error
+        raise PermanentError(f"the kubeconfig can't be read: {error}") from error
     if target.kubeconfig_secret is None:
         return _Source(file, None)
-    async with cast("Any", await _client(target)) as api:
-        return _Source(file, await _secret(api, target, target.kubeconfig_secret))
+    keeper = await _opened(await _client(target))
+    try:
+        return _Source(file, await _secret(keeper, target, target.kubeconfig_secret))
+    finally:
+        await keeper.close()
 
 
 async def _client(target: Target) -> ApiClient:
@@ -97,33 +100,26 @@ async def _by_file(target: Target, file: str | None) -> ApiClient:
     except _UNUSABLE as error:
         where = file or "there is no pod's service account, and kubectl's own kubeconfig"
         raise PermanentError(
-            f"target {target.name}: {where} can't be used: {_said(error)}; set targets[].kubeconfig"
+            f"{where} can't be used: {_said(error)}; set targets[].kubeconfig"
         ) from error
 
 
-async def _secret(api: ApiClient, target: Target, named: KubeconfigSecret) -> Any:
-    """Return the kubeconfig that a Secret holds."""
-    where = f"target {target.name}: the Secret {named.namespace}/{named.name}"
-    headers = await shown(api)
+async def _secret(keeper: Way, target: Target, named: KubeconfigSecret) -> Any:
+    """Return the kubeconfig that a Secret holds, of the cluster to which *keeper* leads."""
+    where = f"the Secret {named.namespace}/{named.name}"
     path = f"/api/v1/namespaces/{named.namespace}/secrets/{named.name}"
-    session, timeout = api.rest_client.pool_manager, aiohttp.ClientTimeout(total=target.timeout)
     try:
-        async with session.get(
-            f"{api.configuration.host}{path}",
-            headers=headers,
-            timeout=timeout,
-            allow_redirects=False,
-        ) as answer:
-            body = await body_of(answer)
-    except (aiohttp.ClientError, TimeoutError) as error:
+        answer = await keeper.ask("GET", path, seconds=target.timeout)
+    except aiohttp.ClientError as error:
         raise PermanentError(f"{where} can't be read: {error or 'no answer'}") from error
-    if answer.status != 200:
-        said = Answer(status=answer.status, body=body).reason
-        raise PermanentError(f"{where} can't be read: {said}")
+    if not answer.ok:
+        raise PermanentError(f"{where} can't be read: {answer.reason}")
     try:
-        text = base64.b64decode(body["data"][named.key])
-        return checked(yaml.safe_load(text))
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        text = base64.b64decode(answer.body["data"][named.key])
+        if len(text) > LARGEST:
+            raise UnsafeError(f"it is larger than any kubeconfig, {LARGEST} bytes")
+        return checked(await asyncio.to_thread(yaml.safe_load, text))
+    except (KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
         # Its text may hold what is in it.
         said = str(error) if isinstance(error, UnsafeError) else "it holds no kubeconfig"
         raise PermanentError(f"{where}, key {named.key}: {said}") from None
@@ -135,9 +131,26 @@ async def _by_value(target: Target, value: Any) -> ApiClient:
             value, context=target.context, temp_file_path=_certificates()
         )
     except _UNUSABLE as error:
-        raise PermanentError(
-            f"target {target.name}: its Secret can't be used: {_said(error)}"
-        ) from error
+        raise PermanentError(f"its Secret can't be used: {_said(error)}") from error
+
+
+async def _opened(api: ApiClient) -> Way:
+    """Return the way that was read, if it is one that we can go."""
+    server, proxy = api.configuration.host, api.configuration.proxy
+    bad = "" if _is_http(server) else "server"
+    bad = bad or ("" if not proxy or _is_http(proxy) else "proxy-url")
+    if bad:
+        await api.close()
+        raise PermanentError(f"the {bad} of a cluster must begin with http:// or https://")
+    return Way(api)
+
+
+def _is_http(url: Any) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except (AttributeError, TypeError, ValueError):
+        return False
 
 
 @functools.cache

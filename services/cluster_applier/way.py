@@ -5,8 +5,9 @@ The session is ours: that of kubernetes-asyncio looks for a .netrc before each r
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -24,6 +25,7 @@ LONGEST_WAIT = 600.0
 """Seconds that a server's word to wait is heeded."""
 
 Params = Mapping[str, str]
+NONE: Params = {}
 
 
 class Way:
@@ -33,6 +35,7 @@ class Way:
         self.users = 0
         """Requests that are under way."""
         self._api = api
+        self._files = _files(api)
         self._host = str(api.configuration.host)
         self._options = _options(api, self._host)
         self._session = aiohttp.ClientSession(
@@ -46,10 +49,10 @@ class Way:
         method: str,
         path: str,
         *,
-        account: str,
-        headers: Params,
-        params: Params | None,
-        body: bytes | None,
+        account: str = "",
+        headers: Params = NONE,
+        params: Params | None = None,
+        body: bytes | None = None,
         seconds: float,
     ) -> Answer:
         """
@@ -92,6 +95,11 @@ class Way:
         ) as answer:
             yield answer
 
+    @property
+    def outdated(self) -> bool:
+        """Whether a certificate that it leads by is another one now."""
+        return self._files != _files(self._api)
+
     async def close(self) -> None:
         """End all connections."""
         await self._session.close()
@@ -99,17 +107,31 @@ class Way:
 
     async def _identity(self, account: str) -> Params:
         if not account:
-            return await shown(self._api)
+            return await self._shown()
         namespace, _, name = account.partition("/")
         impersonated = {"Impersonate-User": f"system:serviceaccount:{namespace}:{name}"}
-        return {**await shown(self._api), **impersonated}
+        return {**await self._shown(), **impersonated}
+
+    async def _shown(self) -> Params:
+        """Return the headers that say who we are; nothing where a certificate does."""
+        settings = await self._api.configuration.auth_settings()
+        found = settings.get("BearerToken")
+        if not found:
+            return NONE
+        token = str(found["value"]).strip()
+        if not (token.isascii() and token.isprintable()):
+            raise aiohttp.ClientConnectionError("our token holds what no token may; renew it")
+        return {"Authorization": token}
 
 
-async def shown(api: ApiClient) -> Params:
-    """Return the headers that say who we are; nothing where a certificate does."""
-    settings = await api.configuration.auth_settings()
-    token = settings.get("BearerToken")
-    return {"Authorization": token["value"].strip()} if token else {}
+def _files(api: ApiClient) -> Mapping[str, bytes]:
+    """Return the certificates, and the key, as they are now."""
+    given, found = api.configuration, {}
+    for name in (given.ssl_ca_cert, given.cert_file, given.key_file):
+        if name:
+            with suppress(OSError):
+                found[name] = Path(name).read_bytes()
+    return found
 
 
 def _options(api: ApiClient, host: str) -> Mapping[str, Any]:

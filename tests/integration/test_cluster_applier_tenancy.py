@@ -12,7 +12,7 @@ from sandbox.cluster import Cluster
 from services.cluster_applier.kube import kube
 from shared.config.target import Target
 from shared.contract import SyncCompleted, SyncFailed
-from shared.runtime.errors import PermanentError
+from shared.runtime.errors import TemporaryError
 from tests.integration.accounts import RBAC, WORKLOAD, grant, post, said_by, token_config
 from tests.integration.applier_stage import config_map, configured, staged
 
@@ -168,6 +168,6 @@ async def test_a_target_is_reached_by_a_kubeconfig_in_a_secret_that_runs_and_rea
             ("bad", "it holds no kubeconfig"),
             ("missing", 'secrets "missing" not found'),
         ):
-            with pytest.raises(PermanentError, match=said):
-                async with kube(target(secret)):
-                    pass
+            async with kube(target(secret)) as api:
+                with pytest.raises(TemporaryError, match=said):
+                    await api.alive()

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import ssl
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +23,8 @@ from services.cluster_applier.kube import kube
 from shared.config.model import Config
 from shared.config.target import Target
 from shared.contract import SyncFailed
-from shared.runtime.errors import PermanentError
+from shared.runtime.errors import TemporaryError
+from tests.certificates import certificate
 from tests.integration.accounts import grant, post
 from tests.integration.applier_stage import Stage, config_map, configured, staged
 
@@ -179,29 +179,18 @@ async def test_a_login_that_runs_out_while_it_works_is_renewed_where_it_was_issu
         assert kept["config"]["refresh-token"] == "second"
 
 
-def certificate(directory: Path) -> tuple[ssl.SSLContext, str]:
-    """Return what serves TLS on the loopback address, and its own authority, in base64."""
-    named = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
-    files = ("-keyout", str(directory / "key"), "-out", str(directory / "certificate"))
-    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1")
-    subprocess.run([*made, *named, *files], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "certificate", directory / "key")
-    return context, base64.b64encode((directory / "certificate").read_bytes()).decode()
-
-
 async def test_a_login_is_shown_to_its_issuer_alone(place: Cluster, tmp_path: Path) -> None:
-    context, authority = certificate(tmp_path)
+    context, authority = certificate(tmp_path / "issuer")
     async with staged(place, tmp_path) as stage:
         await grant(stage, "applier", EVERYTHING, everywhere=True)
         async with issuer(await token(stage, "good"), context) as (address, shown):
             expired = {"id-token": expiring(-60.0)}
             unknown = login(stage, tmp_path, oidc(address, **expired))
-            with pytest.raises(PermanentError, match="certificate verify failed"):
-                async with kube(Target(kubeconfig=unknown)):
-                    pass
+            async with kube(Target(kubeconfig=unknown)) as api:
+                with pytest.raises(TemporaryError, match="certificate verify failed"):
+                    await api.alive()
             assert not shown
-            data = {"idp-certificate-authority-data": authority}
+            data = {"idp-certificate-authority-data": base64.b64encode(authority).decode()}
             known = login(stage, tmp_path, oidc(address, **expired, **data))
             async with kube(Target(kubeconfig=known)) as api:
                 assert (await api.get(f"/api/v1/namespaces/{stage.namespace}")).ok

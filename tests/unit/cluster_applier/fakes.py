@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -115,13 +116,16 @@ class FakeBus:
 
 
 @asynccontextmanager
-async def serving(api: FakeApi, directory: Path, *, timeout: float = 5.0) -> AsyncIterator[Kube]:
+async def serving(
+    api: FakeApi, directory: Path, *, timeout: float = 5.0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Kube]:
     """Serve *api* on loopback; yield access to it."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", api.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    server = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
     config = directory / "kubeconfig"
     config.write_text(
         json.dumps(
@@ -130,12 +134,7 @@ async def serving(api: FakeApi, directory: Path, *, timeout: float = 5.0) -> Asy
                 "kind": "Config",
                 "current-context": "c",
                 "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                "clusters": [
-                    {
-                        "name": "c",
-                        "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"},
-                    }
-                ],
+                "clusters": [{"name": "c", "cluster": {"server": server}}],
                 "users": [{"name": "u", "user": {"token": "t"}}],
             }
         )

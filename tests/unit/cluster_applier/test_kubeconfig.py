@@ -13,6 +13,7 @@ from services.cluster_applier import door
 from services.cluster_applier.kube import Kube, kube
 from shared.config.target import Target
 from shared.runtime.errors import TemporaryError
+from tests.certificates import certificate
 from tests.unit.cluster_applier.fakes import Answering, FakeApi, lines, serving
 
 VERSION = {"gitVersion": "v1"}
@@ -142,6 +143,88 @@ async def test_a_kubeconfig_in_a_secret_is_read_again_when_it_changes_or_is_refu
         assert door.LOOK <= 60
 
 
+def changed(value: Any, path: str, one: object) -> Any:
+    """Return a kubeconfig with *one* at a path like `users.0.user`."""
+    found = part = json.loads(json.dumps(value))
+    *way, last = path.split(".")
+    for step in way:
+        part = part[int(step) if step.isdigit() else step]
+    part[last] = one
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "one", "said"),
+    [
+        ("users", ["hunter2"], "it holds no kubeconfig"),
+        ("users", 5, "it holds no kubeconfig"),
+        ("clusters", {"hunter2": 1}, "it holds no kubeconfig"),
+        ("contexts.0.context", "hunter2", "it holds no kubeconfig"),
+        ("contexts.0.context.cluster", ["hunter2"], "it holds no kubeconfig"),
+        ("users.0.user", "hunter2", "it holds no kubeconfig"),
+        ("users.0.user.token", ["hunter2"], "it holds no kubeconfig"),
+        ("users.0.user.token", "hunter2\nX: y", "our token holds what no token may"),
+        ("users.0.user.exec", {"command": "hunter2"}, "users may not use exec"),
+        ("clusters.0.cluster.proxy-url", 5, "it holds no kubeconfig"),
+        ("clusters.0.cluster.proxy-url", "socks5://hunter2", "the proxy-url of a cluster must"),
+        ("clusters.0.cluster.server", "file:///hunter2", "the server of a cluster must"),
+        ("clusters.0.cluster.server", "https://hunter2:x", "the server of a cluster must"),
+        ("x", "hunter2" * 50_000, "it is larger than any kubeconfig"),
+        ("", "[" * 5_000, "it holds no kubeconfig"),
+    ],
+)
+async def test_a_secret_that_holds_no_kubeconfig_ends_nobody_and_tells_no_value(
+    tmp_path: Path, path: str, one: object, said: str
+) -> None:
+    api = FakeApi()
+    async with serving(api, tmp_path):
+        value = config_of(tmp_path, {"token": "t"})
+        text = json.dumps(changed(value, path, one)) if path else str(one)
+        data = {"value": base64.b64encode(text.encode()).decode()}
+        api.on("GET", "/api/v1/namespaces/n/secrets/s", (200, {"data": data}))
+        target = {
+            "kubeconfig": tmp_path / "kubeconfig",
+            "kubeconfig_secret": {"name": "s", "namespace": "n"},
+        }
+        async with kube(Target.model_validate(target)) as found:
+            with pytest.raises(TemporaryError, match=f"^cluster default: .*{said}") as caught:
+                await found.alive()
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_cluster_that_is_not_to_be_found_yet_is_reached_once_it_is(tmp_path: Path) -> None:
+    api = FakeApi()
+    api.on("GET", "/version", (200, VERSION))
+    async with serving(api, tmp_path):
+        file = tmp_path / "later"
+        async with kube(Target(kubeconfig=file)) as found:
+            for _ in range(2):
+                with pytest.raises(TemporaryError, match="the kubeconfig can't be read"):
+                    await found.alive()
+            file.write_text(json.dumps(config_of(tmp_path, {"token": "t"})))
+            found._door._due -= door.SOON
+            await found.alive()
+
+
+async def test_an_authority_that_was_renewed_is_trusted_once_the_old_one_fails(
+    tmp_path: Path,
+) -> None:
+    api, (_, old), (tls, new) = FakeApi(), *(certificate(tmp_path / one) for one in ("old", "new"))
+    api.on("GET", "/version", (200, VERSION))
+    async with serving(api, tmp_path, tls=tls):
+        value = config_of(tmp_path, {"token": "t"})
+        value["clusters"][0]["cluster"]["certificate-authority"] = "ca.crt"
+        (tmp_path / "ca.crt").write_bytes(old)
+        (tmp_path / "mine").write_text(json.dumps(value))
+        async with kube(Target(kubeconfig=tmp_path / "mine")) as found:
+            for _ in range(2):
+                with pytest.raises(TemporaryError, match="certificate verify failed"):
+                    await found.alive()
+                found._door._read -= door.SOON
+            (tmp_path / "ca.crt").write_bytes(new)
+            await found.alive()
+
+
 async def test_a_server_that_moved_is_found_soon(tmp_path: Path) -> None:
     api, elsewhere = FakeApi(), tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -153,8 +236,9 @@ async def test_a_server_that_moved_is_found_soon(tmp_path: Path) -> None:
         file = tmp_path / "mine"
         file.write_text(json.dumps(away))
         async with kube(Target(kubeconfig=file)) as found:
-            found._door._read -= door.SOON
-            with pytest.raises(TemporaryError, match="cluster default"):
-                await found.alive()
+            for _ in range(2):
+                with pytest.raises(TemporaryError, match="cluster default"):
+                    await found.alive()
+                found._door._read -= door.SOON
             file.write_text(json.dumps(value))
             await found.alive()
