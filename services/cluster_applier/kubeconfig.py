@@ -19,14 +19,14 @@ import yaml
 from kubernetes_asyncio import config as kube_config
 from kubernetes_asyncio.client import ApiClient
 
-from services.cluster_applier import oidc
+from services.cluster_applier import logins
 from services.cluster_applier.domain.kubeconfigs import LARGEST, UnsafeError, checked
 from services.cluster_applier.way import Way
 from shared.config.target import KubeconfigSecret, Target
 from shared.runtime.errors import PermanentError
 from shared.runtime.own_folder import OwnFolder
 
-oidc.install()
+logins.install()
 
 _UNUSABLE = (
     *(kube_config.ConfigException, OSError, aiohttp.ClientError),

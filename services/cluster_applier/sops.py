@@ -9,12 +9,10 @@ told, masked; else the exit code says which sentence of ours fits.
 import asyncio
 import os
 import re
-import signal
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 
 from services.cluster_applier.domain.recipients import Recipients, recipients
+from services.cluster_applier.running import Said, run
 from shared.config import secrets
 from shared.config.target import Decryption
 from shared.runtime.errors import PermanentError, TemporaryError
@@ -23,8 +21,6 @@ from shared.runtime.masking import Masking
 from shared.runtime.programs import read as read_key
 
 COMMAND = ("sops", "decrypt", "--input-type", "yaml", "--output-type", "yaml")
-LARGEST = 16 * 1024 * 1024
-"""Bytes that it may say."""
 TOLD = 600
 """Characters of what it says."""
 NO_KEY = 128
@@ -43,13 +39,6 @@ _REASONS = {
 }
 _REQUEST = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MASK = Masking(secrets.known)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    code: int
-    output: bytes
-    errors: str
 
 
 class Sops:
@@ -88,66 +77,19 @@ class Sops:
             found["GNUPGHOME"] = str(keyring.folder)
         return found
 
-    async def _run(self, data: bytes, environment: Mapping[str, str]) -> _Said:
+    async def _run(self, data: bytes, environment: Mapping[str, str]) -> Said:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *COMMAND,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=environment,
-                cwd="/",  # there may be a .sops.yaml in ours
-                start_new_session=True,
-            )
+            async with asyncio.timeout(self._settings.timeout):
+                # Not in a folder of ours: there may be a .sops.yaml.
+                return await run(COMMAND, environment=environment, data=data)
+        except TimeoutError as error:
+            late = f"no answer within {self._settings.timeout:g} s, see decryption.timeout"
+            raise TemporaryError("sops", late) from error
         except OSError as error:
             raise PermanentError(
                 "sops is not installed where cluster-applier runs; build the image with"
                 " SOPS=v3.13.3, or put it on its PATH"
             ) from error
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                return await _answered(process, data)
-        except TimeoutError as error:
-            late = f"no answer within {self._settings.timeout:g} s, see decryption.timeout"
-            raise TemporaryError("sops", late) from error
-        finally:
-            await _ended(process)
-
-
-async def _answered(process: asyncio.subprocess.Process, data: bytes) -> _Said:
-    assert process.stdin, "it has pipes"
-    assert process.stdout, "same"
-    assert process.stderr, "same"
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_written(process.stdin, data))
-        output = group.create_task(_all(process.stdout))
-        errors = group.create_task(_all(process.stderr))
-    code = await process.wait()
-    return _Said(code=code, output=output.result(), errors=errors.result().decode(errors="replace"))
-
-
-async def _written(stdin: asyncio.StreamWriter, data: bytes) -> None:
-    with suppress(ConnectionError):  # it may end before it has read all
-        stdin.write(data)
-        await stdin.drain()
-    stdin.close()
-
-
-async def _all(stream: asyncio.StreamReader) -> bytes:
-    """Return all that comes, up to what is too much: that is cut off, and no YAML any more."""
-    found = bytearray()
-    while some := await stream.read(65_536):
-        if len(found) <= LARGEST:
-            found += some
-    return bytes(found)
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    """End it and what it has started."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
 
 
 def _no_key(who: Recipients, errors: str) -> PermanentError | TemporaryError:

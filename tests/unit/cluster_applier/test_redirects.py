@@ -8,7 +8,7 @@ from aiohttp import web
 from kubernetes_asyncio.config import ConfigException
 
 from services.cluster_applier.kube import Kube, kube
-from services.cluster_applier.oidc import Issuer
+from services.cluster_applier.logins import Issuer
 from shared.config.target import Target
 from shared.runtime.errors import PermanentError, TemporaryError
 from tests.unit.cluster_applier.fakes import Answering, FakeApi, lines, owned, serving
