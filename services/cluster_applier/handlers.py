@@ -25,6 +25,11 @@ async def on_group(
     syncing = syncs.get(sync)
     if syncing is None:
         raise PermanentError(f"flux.yaml has no sync {sync}")
+    async with syncing.place:
+        return await _worked_off(messages, syncing, bus)
+
+
+async def _worked_off(messages: Sequence[Envelope], syncing: Syncing, bus: Bus) -> Outcome:
     answers = [
         Draft(message=await _diff(syncing), cause=envelope)
         for envelope in messages

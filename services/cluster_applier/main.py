@@ -41,8 +41,10 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
         for one in settings.syncs:
             syncs[one.name] = Sync(one, targets[one.target], bus, syncs)
         on_group = partial(handlers.on_group, syncs=syncs, bus=bus)
+        # Each target has places of its own, so that none takes those of another.
+        at_once = max(len(syncs), 1)
         workers |= {
-            "consume": bus.worker("cluster-applier", on_group, window=BURSTS),
+            "consume": bus.worker("cluster-applier", on_group, window=BURSTS, parallel=at_once),
             "tick": ticker(bus, lambda: due),
         }
         workers |= {f"drift {name}": one.drifting.run for name, one in syncs.items()}

@@ -1,6 +1,7 @@
 """What the handlers need from outside, in our words."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from services.cluster_applier.domain.asked import Asked
@@ -12,6 +13,10 @@ Tell = Callable[[Sequence[Message]], Awaitable[None]]
 
 class Syncing(Protocol):
     """Makes one sync's part of a cluster equal to git."""
+
+    @property
+    def place(self) -> AbstractAsyncContextManager[object]:
+        """One of those that its target has for what is worked on; taken while it is."""
 
     async def reconcile(self, asked: Asked, tell: Tell) -> None:
         """

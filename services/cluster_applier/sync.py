@@ -163,6 +163,11 @@ class Sync:
                 await self._bus.publish(Draft(message=SyncRequested(sync=name, reason="again")))
 
     @property
+    def place(self) -> asyncio.Semaphore:
+        """One of those that its target has for what is worked on; taken while it is."""
+        return self._target.places
+
+    @property
     def depends_on(self) -> Collection[str]:
         """The syncs that must be ready before."""
         return self._settings.depends_on

@@ -28,6 +28,8 @@ from shared.bundle.sealing import Opener
 from shared.bus.port import Bus, Worker
 from shared.config.target import Target as Settings
 
+PLACES = 8
+"""Syncs of one cluster that are worked on at a time."""
 _SCALERS = Resource(
     group="autoscaling",
     version="v2",
@@ -55,6 +57,8 @@ class Target:
     """The syncs that this process works on, as far as it knows."""
     opener: Opener | None
     decrypting: Decrypting
+    places: asyncio.Semaphore
+    """Those that hang here hold none of another cluster."""
 
     @property
     def scalers(self) -> frozenset[Resource]:
@@ -149,6 +153,7 @@ async def target(
             here=here,
             opener=Opener(settings.seal.private_key.read()) if settings.seal else None,
             decrypting=decrypting,
+            places=asyncio.Semaphore(PLACES),
         )
         following = Following(api.beside(), found.inventories, watches.reach, found.take_in)
         parts = (live.run, elsewhere.run, following.run, watches.run)
