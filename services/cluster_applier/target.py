@@ -28,7 +28,7 @@ from shared.bundle.sealing import Opener
 from shared.bus.port import Bus, Worker
 from shared.config.target import Target as Settings
 
-PLACES = 8
+PLACES = 32
 """Syncs of one cluster that are worked on at a time."""
 _SCALERS = Resource(
     group="autoscaling",

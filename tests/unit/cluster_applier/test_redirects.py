@@ -1,5 +1,6 @@
 """A server that sends us elsewhere is not followed: what we send and believe is between us two."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -34,12 +35,18 @@ async def led_away(
 ) -> AsyncIterator[Kube]:
     """A server that sends everybody there."""
     (there := tmp_path / "there").mkdir()
-    async with serving(elsewhere, there) as other:
-        api, address = FakeApi(), other._door._way._host
+    async with serving(elsewhere, there):
+        api, address = FakeApi(), _address(there)
         for method, path in GOES:
             api.on(method, path, _to(f"{address}{path}", request.param))
         async with serving(api, tmp_path) as found:
             yield found
+
+
+def _address(directory: Path) -> str:
+    """Return where the server is whose kubeconfig lies there."""
+    value = json.loads((directory / "kubeconfig").read_text())
+    return str(value["clusters"][0]["cluster"]["server"])
 
 
 def _to(address: str, status: int) -> Answering:
@@ -80,10 +87,11 @@ async def test_no_kubeconfig_comes_from_where_a_server_sends_us(
     assert not elsewhere.asked
 
 
+@pytest.mark.usefixtures("led_away")
 async def test_no_login_is_shown_where_its_issuer_sends_us(
-    led_away: Kube, elsewhere: FakeApi
+    elsewhere: FakeApi, tmp_path: Path
 ) -> None:
-    address = led_away._door._way._host
+    address = _address(tmp_path)
     issuer = Issuer("flux", "hunter2", address)
     issuer._well_known = {"token_endpoint": f"{address}/token"}
     with pytest.raises(ConfigException):
