@@ -36,6 +36,14 @@ class Answer:
         return found if isinstance(found, Mapping) else {}
 
     @property
+    def is_list(self) -> bool:
+        """Whether it shows a list of what has names; an aggregated API may send anything."""
+        if not isinstance(self.body, Mapping) or not isinstance(self.body.get("metadata"), Mapping):
+            return False
+        items = self.body.get("items") or []
+        return isinstance(items, list) and all(_has(one, "name") for one in items)
+
+    @property
     def overloaded(self) -> bool:
         """Whether it has too much to do; true of all that is asked of it now."""
         return self.status == 429
@@ -75,7 +83,7 @@ class Answer:
     def reason(self) -> str:
         """Why not, in the server's words."""
         if self.ok:
-            return f"the answer (HTTP {self.status}) is no object"
+            return f"the answer (HTTP {self.status}) is not what was asked for"
         if isinstance(self.body, Mapping):
             return _shortened(str(self.body.get("message") or self.body))
         return _shortened(f"HTTP {self.status}: {self.body}")
@@ -89,6 +97,14 @@ class Event:
     """BEGUN | ADDED | MODIFIED | DELETED | BOOKMARK | ERROR"""
     object: Mapping[str, Any]
     """With `metadata`, or for an error with `code` and `message`."""
+
+
+def _has(value: Any, *names: str) -> bool:
+    """Tell whether the metadata of an object holds texts by these names."""
+    if not names:
+        return True
+    metadata = value.get("metadata") if isinstance(value, Mapping) else None
+    return isinstance(metadata, Mapping) and all(isinstance(metadata.get(n), str) for n in names)
 
 
 def _shortened(said: str) -> str:
@@ -128,11 +144,8 @@ def event(line: bytes) -> Event:
     kind, value = (said.get("type"), said.get("object")) if isinstance(said, Mapping) else (0, 0)
     if not isinstance(kind, str) or not isinstance(value, Mapping):
         return Event(type="ERROR", object={"message": "the server sent what is no event"})
-    needed = {"ERROR": set(), "BOOKMARK": {"resourceVersion"}}.get(
-        kind, {"resourceVersion", "name"}
-    )
-    metadata = value.get("metadata")
-    if needed and not (isinstance(metadata, Mapping) and needed <= metadata.keys()):
+    needed = {"ERROR": (), "BOOKMARK": ("resourceVersion",)}.get(kind, ("resourceVersion", "name"))
+    if not _has(value, *needed):
         return Event(type="ERROR", object={"message": f"an event {kind} without metadata"})
     return Event(type=kind, object=value)
 

@@ -59,7 +59,7 @@ class Contents:
         answer = await self._kube.look(kind.collection(namespace), accept=METADATA_LIST, limit=PAGE)
         if answer.status in {404, 405}:
             return ""
-        if not answer.ok or not isinstance(answer.body, Mapping):
+        if not answer.ok or not answer.is_list:
             return f"its {kind.plural} can't be read ({answer.reason})"
         for item in answer.body.get("items") or ():
             metadata = item.get("metadata") or {}

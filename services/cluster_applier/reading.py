@@ -36,7 +36,7 @@ async def pages(kube: Kube, resource: Resource) -> AsyncGenerator[Mapping[str, A
         if answer.status == 410 and token and restarts < RESTARTS:
             token, restarts = "", restarts + 1
             continue
-        if not answer.ok or not isinstance(answer.body, Mapping):
+        if not answer.ok or not answer.is_list:
             if answer.passing:
                 await kube.alive()  # else it is no matter of this kind
             raise refusal(kube, "list", resource, answer)

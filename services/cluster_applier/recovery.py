@@ -71,7 +71,7 @@ class Recovery:
     async def _read_inventories(self) -> frozenset[str] | None:
         """Return what the inventories of any Flux in the cluster name; None if unknown."""
         answer = await self._kube.look("/api/v1/configmaps", labelSelector=SELECTOR)
-        if not answer.ok or not isinstance(answer.body, Mapping):
+        if not answer.ok or not answer.is_list:
             logger.debug("inventories not read", reason=answer.reason)
             return None
         named: set[str] = set()
@@ -94,16 +94,21 @@ class Recovery:
                 **({"continue": token} if token else {}),
             }
             answer = await self._kube.look(kind.collection(), accept=METADATA_LIST, **params)
-            if not answer.ok or not isinstance(answer.body, Mapping):
+            if not answer.ok or not answer.is_list:
                 logger.debug("marks not read", kind=kind.kind, reason=answer.reason)
                 return
-            self._found += [_read(kind, one["metadata"]) for one in answer.body.get("items") or ()]
+            found = (_read(kind, one["metadata"]) for one in answer.body.get("items") or ())
+            self._found += [one for one in found if one is not None]
             token = str(answer.metadata.get("continue") or "")
             if not token:
                 return
 
 
-def _read(kind: Resource, metadata: Mapping[str, Any]) -> _Marked:
+def _read(kind: Resource, metadata: Mapping[str, Any]) -> _Marked | None:
+    """Return an object with our mark; None where it has none, though only such were asked for."""
+    labels = metadata.get("labels")
+    if not isinstance(labels, Mapping) or MARK not in labels:
+        return None
     named = ObjectId(
         group=kind.group,
         kind=kind.kind,
@@ -111,7 +116,7 @@ def _read(kind: Resource, metadata: Mapping[str, Any]) -> _Marked:
         name=str(metadata.get("name", "")),
     )
     applied = Applied(uid=str(metadata.get("uid", "")), found=True)
-    return _Marked(id=named, mark=str(metadata["labels"][MARK]), applied=applied)
+    return _Marked(id=named, mark=str(labels[MARK]), applied=applied)
 
 
 def _is_kept(kind: Resource) -> bool:

@@ -21,9 +21,10 @@ from services.cluster_applier.kube import Kube, kube
 from services.cluster_applier.lease import Lease, Work
 from services.cluster_applier.live import Live
 from services.cluster_applier.recovery import Recovery
+from services.cluster_applier.showing import OnDrift
 from services.cluster_applier.siblings import Siblings
 from services.cluster_applier.sops import Sops
-from services.cluster_applier.watch import OnDrift, Watches
+from services.cluster_applier.watch import Watches
 from shared.bundle.sealing import Opener
 from shared.bus.port import Bus, Worker
 from shared.config.target import Target as Settings

@@ -7,7 +7,7 @@ custom resources are watched whole: it is told how they do, too. Read `reading` 
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -15,10 +15,8 @@ import structlog
 
 from services.cluster_applier.answers import Answer
 from services.cluster_applier.discovery import Resource
-from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.ledger import Ledger, Seen
 from services.cluster_applier.domain.scaling import KINDS as SCALERS
-from services.cluster_applier.domain.status import is_told
 from services.cluster_applier.kube import METADATA, Kube
 from services.cluster_applier.reach import Reach
 from services.cluster_applier.reading import (
@@ -28,6 +26,7 @@ from services.cluster_applier.reading import (
     refusal,
     selection,
 )
+from services.cluster_applier.showing import OnDrift, OnWorkload, Showing
 from shared.bus.port import Bus
 from shared.manifests import ObjectId
 from shared.runtime.errors import TemporaryError
@@ -48,11 +47,6 @@ FRESH = 120.0
 """A tick does not look at a kind again that was looked at so many seconds ago, or less than half
 of its interval."""
 
-OnDrift = Callable[[str, str, Drift], None]
-"""Told sync, object id and drift."""
-OnWorkload = Callable[[ObjectId, Mapping[str, Any] | None], None]
-"""Told a workload as it is now; None where it is gone."""
-
 
 class Watches:
     """One watch for each kind; more kinds are added as they are applied."""
@@ -61,9 +55,7 @@ class Watches:
         self, kube: Kube, ledger: Ledger, bus: Bus, *, drift: OnDrift, workload: OnWorkload
     ) -> None:
         self._kube = kube
-        self._ledger = ledger
-        self._drift = drift
-        self._workload = workload
+        self._showing = Showing(ledger, drift, workload)
         self._kinds: dict[tuple[str, str], Resource] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._new = asyncio.Event()
@@ -144,7 +136,7 @@ class Watches:
         answer = await self._kube.look(path, accept=METADATA)
         if answer.ok or answer.status == 404:
             now = asyncio.get_running_loop().time()
-            self._judge(Seen.of(named, answer.metadata, now, gone=not answer.ok))
+            self._showing.judge(Seen.of(named, answer.metadata, now, gone=not answer.ok))
 
     async def _keep(self, resource: Resource) -> None:
         """Watch one kind for as long as it is served; start from a list where a watch is lost."""
@@ -158,8 +150,7 @@ class Watches:
             except NotServedError as error:
                 logger.info("kind not watched", kind=resource.kind, reason=str(error))
                 await self.reach.found(who)
-                for seen in self._ledger.missing(resource.key, (), loop.time()):
-                    self._judge(seen)
+                self._showing.missing(resource, ())
                 self._forget(resource)
                 return
             except TemporaryError as error:
@@ -196,13 +187,9 @@ class Watches:
         async with aclosing(pages(self._kube, resource)) as read:
             async for body in read:
                 for item in body.get("items") or ():
-                    there.add(str(self._see(resource, item, gone=False)))
+                    there.add(str(self._showing.see(resource, item, gone=False)))
                 metadata = body.get("metadata") or {}
-        now = asyncio.get_running_loop().time()
-        for seen in self._ledger.missing(resource.key, there, now):
-            self._judge(seen)
-        for named in self._ledger.scalers.missing(resource.key, there):
-            self._scaled(named, None)
+        self._showing.missing(resource, there)
         self._looked[resource.key] = begun
         return str(metadata.get("resourceVersion", ""))
 
@@ -231,34 +218,6 @@ class Watches:
                     continue
                 version = str(event.object["metadata"]["resourceVersion"])
                 if event.type != "BOOKMARK":
-                    self._see(resource, event.object, gone=event.type == "DELETED")
+                    gone = event.type == "DELETED"
+                    self._showing.see(resource, event.object, gone=gone)
         return version
-
-    def _see(self, resource: Resource, item: Mapping[str, Any], *, gone: bool) -> ObjectId:
-        metadata = item["metadata"]
-        named = ObjectId(
-            group=resource.group,
-            kind=resource.kind,
-            namespace=metadata.get("namespace", ""),
-            name=metadata["name"],
-        )
-        now = asyncio.get_running_loop().time()
-        self._judge(Seen.of(named, metadata, now, gone=gone))
-        if resource.key in SCALERS:
-            self._scaled(named, None if gone else item)
-        if is_told(resource.key):
-            # Items of a list do not say what they are.
-            what = {"apiVersion": f"{resource.group}/{resource.version}", "kind": resource.kind}
-            self._workload(named, None if gone else {**what, **item})
-        return named
-
-    def _scaled(self, named: ObjectId, value: Mapping[str, Any] | None) -> None:
-        now = asyncio.get_running_loop().time()
-        for sync, name, drift in self._ledger.scaler(named, value, now):
-            self._drift(sync, name, drift)
-
-    def _judge(self, seen: Seen) -> None:
-        found = self._ledger.judge(seen)
-        if found:
-            sync, drift = found
-            self._drift(sync, seen.id, drift)
