@@ -10,6 +10,7 @@ import structlog
 
 from services.cluster_applier.answers import Answer
 from services.cluster_applier.domain.drift import Drift
+from services.cluster_applier.domain.fields import Path
 from services.cluster_applier.domain.inventory import ANY, Applied
 from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
@@ -45,6 +46,8 @@ class Asking:
     """Raises TemporaryError where another applier works on the same sync."""
     gives: Callable[[str, str], Awaitable[bool]]
     """Asked, with object id and owner, whether that sync declares the object no more."""
+    left: Callable[[str], Sequence[Path]] = lambda _: ()
+    """Asked, with object id, which fields are left to those who insist on them."""
 
 
 class Applying(Outcome):
@@ -154,8 +157,9 @@ class Applying(Outcome):
         self._ledger.begin(name)
         try:
             await faults.reach("apply.before")
-            body = self._bundle.object(one.entry)
-            sent = await put(self._kube, self._ledger, one, body, self._known.get(name))
+            body, left = self._bundle.object(one.entry), self._asking.left(name)
+            known = self._known.get(name)
+            sent = await put(self._kube, self._ledger, one, body, known, left=left)
             await faults.reach("apply.after")
         except PermanentError as error:
             self.refuse(one, str(error))
@@ -225,7 +229,8 @@ class Applying(Outcome):
         self._asking.answered(name, metadata, late)
         self.applied[name] = Applied(
             digest=one.entry.digest,
-            fields=fields,
+            # What was left out is told by nobody else: the next process finds that it differs.
+            fields=before.fields if before and sent.left else fields,
             uid=str(metadata.get("uid", "")),
             created=created or (before.created if before else False),
             replicas=owns_replicas(metadata),

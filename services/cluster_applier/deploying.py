@@ -62,7 +62,12 @@ class Deploying:
             self._target.ledger,
             bundle,
             inventory.objects,
-            asking=Asking(answered=answered, still_ours=still_ours, gives=gives),
+            asking=Asking(
+                answered=answered,
+                still_ours=still_ours,
+                gives=gives,
+                left=self._drifting.drifts.left,
+            ),
             webhooks=Webhooks(self._target.kube),
             carried=self._books.carried,
             hung=self._hung,

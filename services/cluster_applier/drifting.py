@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 
 from services.cluster_applier.domain import telling
-from services.cluster_applier.domain.drift import Drift, Drifts
-from services.cluster_applier.domain.fields import taken
+from services.cluster_applier.domain.drift import Corrected, Drift, Drifts
+from services.cluster_applier.domain.fields import owned
 from services.cluster_applier.domain.ledger import number
 from shared.bus.port import Bus
 from shared.contract import Draft, Message, SyncRequested
@@ -60,18 +60,23 @@ class Drifting:
     def answered(self, name: str, metadata: Mapping[str, Any], late: Drift | None) -> None:
         """Note what applying an object put right, and what came after it."""
         now = asyncio.get_running_loop().time()
-        corrected = self.drifts.correct(name, number(metadata.get("resourceVersion")), now)
+        version, managed = metadata.get("resourceVersion"), metadata.get("managedFields") or ()
+        corrected = self.drifts.correct(name, number(version), now, managed)
         if corrected:
-            drift, contested = corrected
-            fields = taken(drift.managed, metadata.get("managedFields") or ())
-            put = telling.PutBack(name=name, drift=drift, fields=fields, at=now)
-            self.told += telling.corrected(self._sync, self._target, put, contested=contested)
-            tell = logger.error if contested else logger.info
-            said = "drift contested" if contested else "drift corrected"
-            which = [str(one) for one in fields]
-            tell(said, object=name, what=drift.what, manager=drift.manager, fields=which)
+            self._tell(name, corrected, now)
         if late:
             self.see(name, late)
+
+    def _tell(self, name: str, corrected: Corrected, now: float) -> None:
+        drift, contested = corrected.drift, corrected.contested
+        fields = owned(corrected.fields, drift.managed)
+        insisted = owned(contested & corrected.fields, drift.managed) if contested else None
+        put = telling.PutBack(name=name, drift=drift, fields=fields, contested=insisted, at=now)
+        self.told += telling.corrected(self._sync, self._target, put)
+        tell = logger.error if contested else logger.info
+        said = "drift contested" if contested else "drift corrected"
+        which = [str(one) for one in insisted or fields]
+        tell(said, object=name, what=drift.what, manager=drift.manager, fields=which)
 
     def ended(self, gone: Collection[str], *, unfinished: bool, at_least: float = 0.0) -> None:
         """

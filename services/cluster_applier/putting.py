@@ -1,7 +1,10 @@
 """Puts one object into the cluster as it asks to be: read `domain.manner` for how that may be."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 
+from services.cluster_applier.domain.fields import Path, without
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.manner import Manner, asked_by, may_recreate
@@ -12,13 +15,30 @@ from services.cluster_applier.recreate import recreate
 from services.cluster_applier.sending import Sent, send
 
 
-async def put(kube: Kube, ledger: Ledger, one: Wanted, body: bytes, before: Applied | None) -> Sent:
-    """Apply *body*, of which *before* was applied so far; or create it anew."""
+async def put(
+    kube: Kube,
+    ledger: Ledger,
+    one: Wanted,
+    body: bytes,
+    before: Applied | None,
+    *,
+    left: Sequence[Path] = (),
+) -> Sent:
+    """
+    Apply *body*, of which *before* was applied so far; or create it anew.
+
+    Fields that are *left* to others stay as they are, if the object is there.
+    """
     asked = asked_by(body)
     # A null would be applied as the default, which is one.
     if ledger.scalers.governs(str(one.id)) or leaves_replicas(one.id.kind, body):
         body = without_replicas(one.id.kind, body)
     manner = _manner(ledger, one, body, before, asked.ssa)
+    if left:
+        part = json.dumps(without(json.loads(body), left)).encode()
+        sent = await send(kube, one.path, part, manner)
+        if sent.answer is None or sent.answer.status not in {201, 422}:
+            return replace(sent, left=True)
     sent = await send(kube, one.path, body, manner)
     if not asked.forced or sent.answer is None or sent.answer.status != 422:
         return replace(sent, once=asked.ssa == "if-not-present")

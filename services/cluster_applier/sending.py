@@ -43,6 +43,8 @@ class Sent:
     """Why it was left alone, or what of it."""
     once: bool = False
     """It is to be created, and may look as it likes afterwards."""
+    left: bool = False
+    """Fields were left out on which somebody insists."""
 
 
 async def send(kube: Kube, path: str, body: bytes, manner: Manner) -> Sent:

@@ -168,7 +168,7 @@ class DriftCorrected(Event):
 
 
 class DriftContested(Event):
-    """Somebody keeps changing an object."""
+    """Somebody keeps changing fields of an object, or keeps deleting it: that is left alone."""
 
     type: ClassVar[str] = "drift.contested.v1"
 
@@ -177,7 +177,9 @@ class DriftContested(Event):
     id: str
     manager: str = ""
     fields: tuple[FieldOwner, ...] = ()
-    """What was changed or removed the last time."""
+    """Those that are left alone; none where it is the object as a whole."""
+    what: str = "changed"
+    """deleted | changed"""
     times: int
 
     @property

@@ -96,6 +96,14 @@ async def test_what_keda_scales_keeps_its_replicas(stage: Stage) -> None:
     assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":2")
 
 
+def image(value: Any) -> str:
+    return str(value["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+CONTAINER = {"name": "web", "image": "registry.example.com/web:theirs"}
+IMAGE_OF_OTHERS = {"spec": {"template": {"spec": {"containers": [CONTAINER]}}}}
+
+
 async def test_who_insists_is_told_with_each_field_and_left_alone(stage: Stage) -> None:
     async with stage.applying():
         await stage.declare(deployment(replicas=0))
@@ -110,6 +118,16 @@ async def test_who_insists_is_told_with_each_field_and_left_alone(stage: Stage) 
         await stage.kube.merge("Deployment", "a", {"spec": {"replicas": 6}}, stage.namespace)
         await asyncio.sleep(0.5)
         assert (await web(stage))["spec"]["replicas"] == 6
+        # What others do to it is put back all the same, and that field is left as it is.
+        await stage.kube.merge("Deployment", "a", IMAGE_OF_OTHERS, stage.namespace)
+        await wait_web(stage, lambda one: image(one).endswith(":1"))
+        assert (await web(stage))["spec"]["replicas"] == 6
+        await stage.kube.delete("Deployment", "a", stage.namespace)
+        await wait_web(stage, lambda one: one is not None and one["spec"]["replicas"] == 0)
+        await stage.kube.merge("Deployment", "a", {"spec": {"replicas": 7}}, stage.namespace)
+        await asyncio.sleep(0.5)
+        assert (await web(stage))["spec"]["replicas"] == 7
+        assert not [one for one in stage.told if isinstance(one, DriftContested)]
         await stage.declare(deployment(replicas=0) + config_map("b", k="1"))  # a new revision
         await wait_web(stage, lambda one: one["spec"]["replicas"] == 0)
 

@@ -1,16 +1,22 @@
-"""Drift that was seen, and when it is no longer put back because somebody insists."""
+"""Drift that was seen, and what of it is no longer put back because somebody insists."""
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from services.cluster_applier.domain.fields import MOST, Entries, Path, lost, our_paths
+
 TIMES = 3
-"""So often an object is put back ..."""
+"""So often a field is put back ..."""
 WITHIN = 600.0
 """... within so many seconds; then it is contested."""
-SCALED = "scaled"
-"""No drift, but to be applied anew: somebody else scales it now, or does no more."""
+GONE: Path = ("deleted",)
+"""Stands for the deletion of an object, which is counted for itself ..."""
+WHOLE: Path = ()
+"""... and this for an object of which no single fields can be told."""
+DELETED, CHANGED, SCALED = "deleted", "changed", "scaled"
+"""What happened to an object; the last is no drift, but to be applied anew: somebody else scales it
+now, or does no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +38,58 @@ class Drift:
     """Flux itself wrote to it last."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected:
+    """An object that was put back."""
+
+    drift: Drift
+    fields: frozenset[Path]
+    """Those that somebody had changed or removed."""
+    contested: frozenset[Path]
+    """What of it is left alone from now on."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Contest:
+    """What of one object is left alone until a person or a new revision decides."""
+
+    drift: Drift
+    ours: frozenset[Path]
+    """The fields that would be ours if nobody insisted."""
+    paths: set[Path] = field(default_factory=set)
+
+    def covers(self, drift: Drift) -> bool:
+        """Tell whether only that differs which is left alone."""
+        return all(self._has(path) for path in causes(drift, self.ours))
+
+    def left(self, drift: Drift) -> list[Path]:
+        """Return the fields that others have now, and keep while the rest is put back."""
+        changed = drift.what == CHANGED
+        return [path for path in lost(drift.managed, self.ours) if path in self.paths and changed]
+
+    def applied(self, ours: frozenset[Path]) -> None:
+        """Note which fields are ours now, without those that were left out."""
+        self.ours = ours | {path for path in self.ours if self._has(path)}
+
+    def _has(self, path: Path) -> bool:
+        outer = (path[:end] for end in range(len(path) + 1))
+        return path in self.paths if path == GONE else any(one in self.paths for one in outer)
+
+
 @dataclass(slots=True)
 class Drifts:
-    """What of one sync differs now, and how often each object did."""
+    """What of one sync differs now, and how often each field did."""
 
     pending: dict[str, Drift] = field(default_factory=dict)
     """By object id: seen, and not put back yet."""
-    contested: dict[str, Drift] = field(default_factory=dict)
-    """By object id: left alone until a person or a new revision decides."""
-    _corrected: dict[str, deque[float]] = field(default_factory=dict)
+    contested: dict[str, Contest] = field(default_factory=dict)
+    """By object id."""
+    _corrected: dict[tuple[str, Path], tuple[float, ...]] = field(default_factory=dict)
 
     def see(self, name: str, drift: Drift) -> bool:
         """Note a difference; return whether it is to be put back."""
-        if name in self.contested:
+        contest = self.contested.get(name)
+        if contest and drift.what != SCALED and contest.covers(drift):
             return False
         known = self.pending.get(name)
         if known and drift.what == SCALED:
@@ -52,28 +97,52 @@ class Drifts:
         self.pending[name] = replace(drift, seen=known.seen) if known else drift
         return True
 
-    def correct(self, name: str, version: int, now: float) -> tuple[Drift, bool] | None:
-        """
-        Note that an object was applied, which made it *version*.
+    def left(self, name: str) -> list[Path]:
+        """Return which fields of an object are to be left out when it is applied."""
+        contest, drift = self.contested.get(name), self.pending.get(name)
+        return contest.left(drift) if contest and drift else []
 
-        Return the drift that this put right, and whether the object is contested now. A drift that
-        came later stays.
+    def correct(
+        self, name: str, version: int, now: float, managed: Entries = ()
+    ) -> Corrected | None:
+        """
+        Note that an object was applied, which made it *version*, *managed* by these.
+
+        Return the drift that this put right, and what of it is contested now. A drift that came
+        later stays.
         """
         drift = self.pending.get(name)
         if drift is None or drift.version > version:
             return None
         del self.pending[name]
+        ours, contest = our_paths(managed), self.contested.get(name)
+        if contest:
+            contest.applied(ours)
         if drift.what == SCALED:
             return None
-        times = self._corrected.setdefault(name, deque(maxlen=TIMES))
-        times.append(now)
-        often = len(times) == TIMES and now - times[0] < WITHIN
+        put, changed = causes(drift, ours), frozenset(lost(drift.managed, ours))
+        often = frozenset(path for path in put if self._is_often(name, path, now))
         if often:
-            self.contested[name] = drift
-        return drift, often
+            contest = contest or self.contested.setdefault(name, Contest(drift=drift, ours=ours))
+            contest.paths |= often
+        is_field = drift.what == CHANGED
+        return Corrected(drift=drift, fields=changed if is_field else frozenset(), contested=often)
+
+    def _is_often(self, name: str, path: Path, now: float) -> bool:
+        times = (*self._corrected.get((name, path), ()), now)[-TIMES:]
+        self._corrected[name, path] = times
+        return len(times) == TIMES and now - times[0] < WITHIN
 
     def forgive(self) -> None:
         """Begin anew: a person or a new revision has decided, so git counts again."""
-        self.pending |= self.contested
+        self.pending |= {name: contest.drift for name, contest in self.contested.items()}
         self.contested.clear()
         self._corrected.clear()
+
+
+def causes(drift: Drift, ours: frozenset[Path]) -> list[Path]:
+    """Return what is counted of a drift: its fields where they can be told, and are not many."""
+    if drift.what == DELETED:
+        return [GONE]
+    paths = lost(drift.managed, ours)
+    return paths if 0 < len(paths) <= MOST else [WHOLE]

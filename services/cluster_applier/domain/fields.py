@@ -31,17 +31,21 @@ class Owned:
         return f"{self.field} ({self.manager})" if self.manager else self.field
 
 
-def taken(before: Entries, after: Entries) -> tuple[Owned, ...]:
-    """
-    Return which fields of ours somebody had changed or removed, and who.
+def our_paths(entries: Entries) -> frozenset[Path]:
+    """Return the fields that are ours, by an object's managedFields."""
+    return frozenset(path for entry in entries if is_ours(entry) for path in _paths(entry))
 
-    *before* are an object's managedFields then, *after* those since we put it back.
-    """
-    entries = tuple(before)
-    ours = _ours(entries)
-    lost = _outermost(_ours(after) - ours)
+
+def lost(entries: Entries, ours: frozenset[Path]) -> list[Path]:
+    """Return which fields that were *ours* are so no more: somebody changed or removed them."""
+    return _outermost(ours - our_paths(entries))
+
+
+def owned(paths: Iterable[Path], entries: Entries) -> tuple[Owned, ...]:
+    """Return whose fields are, beside ours; of very many the first ones."""
     others = [(entry, _paths(entry)) for entry in entries if not is_ours(entry)]
-    return tuple(Owned(field=text(path), manager=_manager(path, others)) for path in lost[:MOST])
+    some = sorted(paths)[:MOST]
+    return tuple(Owned(field=text(path), manager=_manager(path, others)) for path in some)
 
 
 def others_paths(entries: Entries, fields: Collection[str]) -> dict[Path, str]:
@@ -79,10 +83,6 @@ def _text(key: str) -> str:
             return f"[={rest}]"
         case _:
             return f"[{rest}]"
-
-
-def _ours(entries: Entries) -> frozenset[Path]:
-    return frozenset(path for entry in entries if is_ours(entry) for path in _paths(entry))
 
 
 def _paths(entry: Mapping[str, Any]) -> frozenset[Path]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.cluster_applier.domain.drift import SCALED, Drift
+from services.cluster_applier.domain.drift import CHANGED, DELETED, SCALED, Drift
 from services.cluster_applier.domain.inventory import ANY, Inventory
 from services.cluster_applier.domain.ownership import last_manager, ours, wrote_last
 from services.cluster_applier.domain.scaling import Scaling
@@ -173,7 +173,7 @@ def _is_as(seen: Seen, expected: str) -> bool:
 
 
 def _drift(seen: Seen) -> Drift:
-    what = "deleted" if seen.gone else "changed"
+    what = DELETED if seen.gone else CHANGED
     return Drift(
         what=what,
         manager=seen.manager,

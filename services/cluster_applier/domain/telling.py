@@ -60,24 +60,25 @@ class PutBack:
     drift: Drift
     fields: tuple[Owned, ...]
     """Those that were changed or removed, and by whom."""
+    contested: tuple[Owned, ...] | None
+    """Those of them that are left alone from now on; None where nothing is."""
     at: float
     """When, on the loop's clock."""
 
 
-def corrected(sync: str, target: str, put: PutBack, *, contested: bool) -> list[Message]:
+def corrected(sync: str, target: str, put: PutBack) -> list[Message]:
     """Return that an object was put back, and whether somebody insists."""
-    fields = tuple(FieldOwner(field=one.field, manager=one.manager) for one in put.fields)
-    owners = dict.fromkeys(one.manager for one in fields if one.manager)
-    what: dict[str, Any] = {
-        "sync": sync,
-        "target": target,
-        "id": put.name,
+
+    def what(some: Iterable[Owned]) -> dict[str, Any]:
+        fields = tuple(FieldOwner(field=one.field, manager=one.manager) for one in some)
+        owners = dict.fromkeys(one.manager for one in fields if one.manager)
         # Whom the fields name is certain; who wrote last is a guess.
-        "manager": ", ".join(owners) or put.drift.manager,
-        "fields": fields,
-    }
+        manager = ", ".join(owners) or put.drift.manager
+        whose = {"sync": sync, "target": target, "id": put.name, "what": put.drift.what}
+        return {**whose, "manager": manager, "fields": fields}
+
     seconds = put.at - put.drift.seen
-    told: list[Message] = [DriftCorrected(**what, what=put.drift.what, seconds=seconds)]
-    if contested:
-        told.append(DriftContested(**what, times=TIMES))
+    told: list[Message] = [DriftCorrected(**what(put.fields), seconds=seconds)]
+    if put.contested is not None:
+        told.append(DriftContested(**what(put.contested), times=TIMES))
     return told

@@ -3,8 +3,9 @@
 import pytest
 
 from services.cluster_applier.domain.asked import asked
-from services.cluster_applier.domain.drift import Drift, Drifts
+from services.cluster_applier.domain.drift import GONE, WHOLE, Drift, Drifts
 from services.cluster_applier.domain.fence import Verdict, judge
+from services.cluster_applier.domain.fields import MOST
 from services.cluster_applier.domain.health import health
 from services.cluster_applier.domain.inventory import Applied, Inventory, decoded
 from services.cluster_applier.domain.ledger import Ledger, Seen
@@ -189,12 +190,94 @@ def test_who_insists_is_put_back_three_times_and_then_left_alone_until_forgiven(
         assert drifts.see("a", drift(turn))
         corrected = drifts.correct("a", turn, now=float(turn))
         assert corrected is not None
-        often.append(corrected[1])
+        often.append(corrected.contested)
 
-    assert often == [False, False, True]
+    assert often == [frozenset(), frozenset(), {WHOLE}]
     assert not drifts.see("a", drift(9))
     drifts.forgive()
     assert drifts.see("a", drift(9))
+
+
+def managed(*ours: str, **others: str) -> tuple[dict[str, object], ...]:
+    """Return the managedFields of an object with these fields of ours, and others by manager."""
+    entries = {"flux": ours, **{manager: (key,) for manager, key in others.items()}}
+    return tuple(
+        {
+            "manager": manager,
+            "operation": "Apply" if manager == "flux" else "Update",
+            "fieldsV1": {"f:data": {f"f:{key}": {} for key in keys}},
+        }
+        for manager, keys in entries.items()
+    )
+
+
+def changed(by: str, *ours: str, key: str = "", version: int = 1) -> Drift:
+    entries = managed(*ours, **({by: key} if key else {}))
+    return Drift(what="changed", manager=by, seen=0.0, version=version, managed=entries)
+
+
+A, B = ("f:data", "f:a"), ("f:data", "f:b")
+
+
+def insisting(*drifts: Drift) -> Drifts:
+    found = Drifts()
+    for turn, one in enumerate(drifts):
+        assert found.see("x", one)
+        assert found.correct("x", 9, float(turn), managed("a", "b"))
+    return found
+
+
+def test_fields_are_counted_each_for_itself_and_a_deletion_too() -> None:
+    a, b = changed("eve", "b", key="a"), changed("bob", "a", key="b")
+    gone = Drift(what="deleted", manager="", seen=0.0)
+    found = insisting(a, b, a, b, gone, gone)
+    assert not found.contested
+
+    assert found.see("x", a)
+    corrected = found.correct("x", 9, 9.0, managed("a", "b"))
+    assert corrected is not None
+    assert (corrected.fields, corrected.contested) == ({A}, {A})
+    assert not found.see("x", a)
+    assert found.see("x", gone)
+    corrected = found.correct("x", 9, 9.0, managed("a", "b"))
+    assert corrected is not None
+    assert (corrected.fields, corrected.contested) == (frozenset(), {GONE})
+    assert not found.see("x", gone)
+    assert found.see("x", b)
+
+
+def test_what_is_contested_is_left_out_only_while_others_have_it() -> None:
+    a, b = changed("eve", "b", key="a"), changed("bob", "a", key="b")
+    found = insisting(a, a, a)
+    assert not found.see("x", a)
+    assert found.see("x", b)  # it is ours at the moment: without it, it would go
+    assert found.left("x") == []
+    both = changed("eve", key="a")
+    assert found.see("x", both)
+    assert found.left("x") == [A]
+    # Applied without it: what is ours has less, and the rest is put back once more.
+    assert found.correct("x", 9, 4.0, managed("b", eve="a"))
+    assert not found.see("x", a)
+    assert found.see("x", both)
+
+
+def test_what_was_deleted_comes_back_as_a_whole_though_a_field_of_it_is_contested() -> None:
+    found = insisting(*(changed("eve", "b", key="a") for _ in range(3)))
+    assert found.see("x", Drift(what="deleted", manager="", seen=0.0))
+    assert found.left("x") == []
+    assert found.correct("x", 9, 4.0, managed("a", "b"))
+    assert not found.see("x", changed("eve", "b", key="a"))
+
+
+def test_very_many_fields_are_counted_as_the_object() -> None:
+    many = [f"k{number}" for number in range(MOST + 1)]
+    found = Drifts()
+    for _ in range(3):
+        assert found.see("x", changed("eve"))
+        corrected = found.correct("x", 9, 1.0, managed(*many))
+    assert corrected is not None
+    assert corrected.contested == {WHOLE}
+    assert not found.see("x", changed("bob", *many[1:]))
 
 
 def test_our_fields_are_told_by_our_entry_alone() -> None:

@@ -3,7 +3,15 @@
 from typing import Any
 
 from services.cluster_applier.answers import Answer
-from services.cluster_applier.domain.fields import Owned, others_paths, taken, text, without
+from services.cluster_applier.domain.fields import (
+    Owned,
+    lost,
+    others_paths,
+    our_paths,
+    owned,
+    text,
+    without,
+)
 
 WEB = 'k:{"name":"web"}'
 
@@ -29,11 +37,11 @@ def test_what_others_changed_is_named_with_them_and_what_was_removed_as_a_whole(
     ]
     after = [ours({"f:spec": {"f:containers": {WEB: {".": {}, **image, "f:env": env}}}})]
 
-    assert taken(before, after) == (
+    assert owned(lost(before, our_paths(after)), before) == (
         Owned(field='.spec.containers[name="web"].env[name="A"]', manager=""),
         Owned(field='.spec.containers[name="web"].image', manager="kubectl-edit"),
     )
-    assert taken(after, after) == ()
+    assert lost(after, our_paths(after)) == []
 
 
 def test_only_the_fields_of_others_that_conflict_are_left_out() -> None:
