@@ -4,12 +4,10 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import structlog
 
 from services.cluster_applier.answers import Answer
-from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.fields import Path
 from services.cluster_applier.domain.inventory import ANY, Applied
 from services.cluster_applier.domain.ledger import Ledger, number
@@ -23,6 +21,7 @@ from services.cluster_applier.established import wait_established
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.outcome import Outcome, unserved, why
 from services.cluster_applier.pace import Pace, pace
+from services.cluster_applier.ports import Answered
 from services.cluster_applier.putting import put
 from services.cluster_applier.sending import IGNORED, Sent
 from services.cluster_applier.turns import Hung, Turns
@@ -40,8 +39,8 @@ logger = structlog.get_logger(__name__)
 class Asking:
     """Whom a round asks, and tells, while it goes on."""
 
-    answered: Callable[[str, Mapping[str, Any], Drift | None], None]
-    """Told object id, metadata and, if there was, drift that came while it was being applied."""
+    answered: Answered
+    """Told what became of an object."""
     still_ours: Callable[[], Awaitable[None]]
     """Raises TemporaryError where another applier works on the same sync."""
     gives: Callable[[str, str], Awaitable[bool]]
@@ -226,7 +225,7 @@ class Applying(Outcome):
         before, fields = self._known.get(name), ANY if sent.once else ours(metadata)
         version = number(metadata.get("resourceVersion"))
         late = self._ledger.end(name, self._sync, fields, version)
-        self._asking.answered(name, metadata, late)
+        self._asking.answered(name, metadata, late, created=created)
         self.applied[name] = Applied(
             digest=one.entry.digest,
             # What was left out is told by nobody else: the next process finds that it differs.

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from services.cluster_applier.domain import telling
-from services.cluster_applier.domain.drift import Corrected, Drift, Drifts
+from services.cluster_applier.domain.drift import GONE, WHOLE, Corrected, Drift, Drifts
 from services.cluster_applier.domain.fields import owned
 from services.cluster_applier.domain.ledger import number
 from shared.bus.port import Bus
@@ -57,11 +57,13 @@ class Drifting:
         finally:
             self.at_once = lambda _: False
 
-    def answered(self, name: str, metadata: Mapping[str, Any], late: Drift | None) -> None:
-        """Note what applying an object put right, and what came after it."""
+    def answered(
+        self, name: str, metadata: Mapping[str, Any], late: Drift | None, *, created: bool
+    ) -> None:
+        """Note what applying an object put right, or *created*, and what came after it."""
         now = asyncio.get_running_loop().time()
         version, managed = metadata.get("resourceVersion"), metadata.get("managedFields") or ()
-        corrected = self.drifts.correct(name, number(version), now, managed)
+        corrected = self.drifts.correct(name, number(version), now, managed, created=created)
         if corrected:
             self._tell(name, corrected, now)
         if late:
@@ -70,13 +72,14 @@ class Drifting:
     def _tell(self, name: str, corrected: Corrected, now: float) -> None:
         drift, contested = corrected.drift, corrected.contested
         fields = owned(corrected.fields, drift.managed)
-        insisted = owned(contested & corrected.fields, drift.managed) if contested else None
+        which = corrected.fields if contested & {GONE, WHOLE} else contested
+        insisted = owned(which, drift.managed) if contested else None
         put = telling.PutBack(name=name, drift=drift, fields=fields, contested=insisted, at=now)
         self.told += telling.corrected(self._sync, self._target, put)
         tell = logger.error if contested else logger.info
         said = "drift contested" if contested else "drift corrected"
-        which = [str(one) for one in insisted or fields]
-        tell(said, object=name, what=drift.what, manager=drift.manager, fields=which)
+        named = [str(one) for one in insisted or fields]
+        tell(said, object=name, what=drift.what, manager=drift.manager, fields=named)
 
     def ended(self, gone: Collection[str], *, unfinished: bool, at_least: float = 0.0) -> None:
         """

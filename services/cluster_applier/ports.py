@@ -1,10 +1,11 @@
 """What the handlers need from outside, in our words."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.cluster_applier.domain.asked import Asked
+from services.cluster_applier.domain.drift import Drift
 from shared.contract import DiffMade, Message, SuspendRequested
 
 Tell = Callable[[Sequence[Message]], Awaitable[None]]
@@ -45,3 +46,12 @@ class Syncing(Protocol):
 
     def failed(self, reason: str) -> Message:
         """Return what is to be told where nothing could be done."""
+
+
+class Answered(Protocol):
+    """Told object id, metadata and, if there was, drift that came while it was being applied."""
+
+    def __call__(
+        self, name: str, metadata: Mapping[str, Any], late: Drift | None, *, created: bool
+    ) -> None:
+        """Take it in; *created*: whether there was no such object."""

@@ -16,6 +16,7 @@ from shared.contract import (
     SyncRequested,
     WorkloadChanged,
 )
+from shared.manifests.marks import MARK
 from tests.integration.applier_stage import ON_BOTH, Stage, applies, config_map
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), ON_BOTH]
@@ -96,7 +97,14 @@ async def test_drift_is_put_back_at_once_and_told_with_its_cause(stage: Stage) -
         assert (corrected.what, corrected.manager) == ("changed", "kubectl-edit")
         await stage.kube.delete("ConfigMap", "b", stage.namespace)
         await stage.wait_data("b", {"k": "1"})
-        assert (await stage.wait(DriftCorrected)).what == "deleted"
+        corrected = await stage.wait(DriftCorrected)
+        assert (corrected.what, corrected.fields) == ("deleted", ())
+        # Without its mark an object leaves what is watched; it is there all the same.
+        unmarked = {"metadata": {"labels": {MARK: None}}}
+        await stage.kube.merge("ConfigMap", "a", unmarked, stage.namespace)
+        corrected = await stage.wait(DriftCorrected)
+        assert corrected.what == "changed"
+        assert [one.field for one in corrected.fields] == [f".metadata.labels.{MARK}"]
 
 
 async def test_who_insists_is_left_alone_after_three_times_and_told(stage: Stage) -> None:

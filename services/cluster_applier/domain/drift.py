@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.cluster_applier.domain.fields import MOST, Entries, Path, lost, our_paths
+from shared.manifests.marks import MARK
 
 TIMES = 3
 """So often a field is put back ..."""
@@ -12,6 +13,7 @@ WITHIN = 600.0
 """... within so many seconds; then it is contested."""
 GONE: Path = ("deleted",)
 """Stands for the deletion of an object, which is counted for itself ..."""
+MARKED: Path = ("f:metadata", "f:labels", f"f:{MARK}")
 WHOLE: Path = ()
 """... and this for an object of which no single fields can be told."""
 DELETED, CHANGED, SCALED = "deleted", "changed", "scaled"
@@ -103,13 +105,14 @@ class Drifts:
         return contest.left(drift) if contest and drift else []
 
     def correct(
-        self, name: str, version: int, now: float, managed: Entries = ()
+        self, name: str, version: int, now: float, managed: Entries = (), *, created: bool = True
     ) -> Corrected | None:
         """
         Note that an object was applied, which made it *version*, *managed* by these.
 
         Return the drift that this put right, and what of it is contested now. A drift that came
-        later stays.
+        later stays. What had not to be *created* has not been deleted: it had lost the mark by
+        which we watch it.
         """
         drift = self.pending.get(name)
         if drift is None or drift.version > version:
@@ -120,13 +123,17 @@ class Drifts:
             contest.applied(ours)
         if drift.what == SCALED:
             return None
-        put, changed = causes(drift, ours), frozenset(lost(drift.managed, ours))
+        put = causes(drift, ours)
         often = frozenset(path for path in put if self._is_often(name, path, now))
         if often:
             contest = contest or self.contested.setdefault(name, Contest(drift=drift, ours=ours))
             contest.paths |= often
-        is_field = drift.what == CHANGED
-        return Corrected(drift=drift, fields=changed if is_field else frozenset(), contested=often)
+        if drift.what == CHANGED:
+            changed = frozenset(lost(drift.managed, ours))
+        else:
+            changed = frozenset() if created else frozenset({MARKED})
+        told = replace(drift, what=CHANGED) if changed else drift
+        return Corrected(drift=told, fields=changed, contested=often)
 
     def _is_often(self, name: str, path: Path, now: float) -> bool:
         times = (*self._corrected.get((name, path), ()), now)[-TIMES:]

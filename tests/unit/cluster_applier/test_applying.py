@@ -60,7 +60,7 @@ def applying(
     async def gives(_name: str, _owner: str) -> bool:
         return False
 
-    asking = Asking(answered=lambda *_: None, still_ours=still_ours, gives=gives)
+    asking = Asking(answered=lambda *_, **__: None, still_ours=still_ours, gives=gives)
     return Applying(
         "apps",
         kube,
