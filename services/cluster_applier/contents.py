@@ -63,7 +63,7 @@ class Contents:
             return f"its {kind.plural} can't be read ({answer.reason})"
         for item in answer.body.get("items") or ():
             metadata = item.get("metadata") or {}
-            if is_foreign(kind.kind, metadata):
+            if is_foreign(kind.key, metadata):
                 return str(
                     ObjectId(
                         group=kind.group,

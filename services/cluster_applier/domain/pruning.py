@@ -107,16 +107,21 @@ def is_flux_own(named: ObjectId, namespace: str) -> bool:
     return is_map and named.name.startswith("flux-inventory-")
 
 
-_BY_ITSELF = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
-_PASSING = frozenset({"Event", "Endpoints", "EndpointSlice", "Lease", "ControllerRevision"})
+_BY_ITSELF = {(("", "ConfigMap"), "kube-root-ca.crt"), (("", "ServiceAccount"), "default")}
+_PASSING = frozenset(
+    {("", "Event"), ("events.k8s.io", "Event"), ("", "Endpoints"), ("coordination.k8s.io", "Lease")}
+)
+_ACCOUNT = "kubernetes.io/service-account.name"
+"""On the Secret of a service account, with which it goes; until 1.24 each account had one."""
 
 
-def is_foreign(kind: str, metadata: Mapping[str, Any]) -> bool:
-    """Tell whether what is in a namespace that is to go belongs to somebody."""
+def is_foreign(kind: tuple[str, str], metadata: Mapping[str, Any]) -> bool:
+    """Tell whether what is in a namespace that is to go belongs to somebody, by group and kind."""
     name = str(metadata.get("name", ""))
     return not (
         kind in _PASSING
         or (kind, name) in _BY_ITSELF
+        or (kind == ("", "Secret") and _ACCOUNT in (metadata.get("annotations") or {}))
         or metadata.get("ownerReferences")
         or metadata.get("deletionTimestamp")
     )

@@ -11,7 +11,7 @@ from services.cluster_applier.domain.drift import Drift
 from services.cluster_applier.domain.inventory import Applied, Inventory
 from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.ownership import ours
-from services.cluster_applier.domain.pruning import Fate, Proof, is_flux_own, judged
+from services.cluster_applier.domain.pruning import Fate, Proof, is_flux_own, is_foreign, judged
 from services.cluster_applier.drifting import Drifting
 from services.cluster_applier.inventory_size import LARGEST
 from services.cluster_applier.inventory_store import InventoryStore
@@ -106,6 +106,34 @@ def test_what_is_known_by_its_mark_alone_goes_when_a_person_says_so() -> None:
     metadata, applied = {**BARE, "labels": OURS}, Applied(uid="u", found=True)
     proof = Proof(mark_set="set", confirmed=True)
     assert judged(A, metadata, applied, proof).fate is Fate.DELETE
+
+
+OWNED = {"name": "a", "ownerReferences": [{"kind": "Service"}]}
+TOKEN = {
+    "name": "default-token-x",
+    "annotations": {"kubernetes.io/service-account.name": "default"},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "metadata", "foreign"),
+    [
+        ("ConfigMap", {"name": "kube-root-ca.crt"}, False),
+        ("ConfigMap", {"name": "a"}, True),
+        ("ServiceAccount", {"name": "default"}, False),
+        ("Secret", TOKEN, False),
+        ("Secret", {"name": "a", "annotations": {"b": "c"}}, True),
+        ("discovery.k8s.io/EndpointSlice", OWNED, False),
+        ("discovery.k8s.io/EndpointSlice", {"name": "a"}, True),
+        ("coordination.k8s.io/Lease", {"name": "a"}, False),
+        ("example.com/Lease", {"name": "a"}, True),
+        ("Pod", {"name": "a", "deletionTimestamp": "now"}, False),
+    ],
+)
+def test_what_a_namespace_holds_of_itself_is_nobodys(
+    kind: str, metadata: dict[str, Any], *, foreign: bool
+) -> None:
+    assert is_foreign(ObjectId.parse(f"{kind} n/a").key, metadata) is foreign
 
 
 def test_the_inventories_and_their_namespace_are_flux_own() -> None:
