@@ -8,15 +8,14 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.cluster_applier.answers import Answer
 from services.cluster_applier.domain.fields import Owned, others_paths, text, without
 from services.cluster_applier.domain.ledger import ignored
 from services.cluster_applier.domain.manner import Manner
-from services.cluster_applier.domain.takeover import is_kubectls, taken_over
+from services.cluster_applier.domain.takeover import owns_replicas, taken_over
 from services.cluster_applier.kube import METADATA, Kube
 from shared.runtime.errors import TemporaryError
 
@@ -57,9 +56,10 @@ async def send(kube: Kube, path: str, body: bytes, manner: Manner) -> Sent:
     if manner.ssa == "if-not-present":
         return await _once(kube, path, body)
     if manner.first and not manner.scales:
-        created = await _created(kube, path, body)
+        created, there = await _created(kube, path, body)
         if created is not None:
             return created
+        manner = replace(manner, scales=manner.leave and owns_replicas(there))
     match manner.ssa:
         case "merge":
             return await _merged(kube, path, body)
@@ -81,9 +81,9 @@ async def patient(kube: Kube, ask: Callable[[], Awaitable[Answer]]) -> Answer:
     return answer
 
 
-async def _created(kube: Kube, path: str, body: bytes) -> Sent | None:
+async def _created(kube: Kube, path: str, body: bytes) -> tuple[Sent | None, Mapping[str, Any]]:
     """
-    Create the object, unless there is one; None where there is one that may be changed.
+    Create the object, unless there is one that may be changed: then return its metadata.
 
     That costs one request where there is none: a version that no object has is refused by any
     object, and overlooked where there is none.
@@ -93,48 +93,61 @@ async def _created(kube: Kube, path: str, body: bytes) -> Sent | None:
     new = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     answer = await _unforced(kube, path, new)
     if answer.status not in {200, 409}:
-        return Sent(answer=answer)
-    there = await patient(kube, lambda: kube.look(path, accept=METADATA))
-    return Sent(answer=None, said=IGNORED) if ignored(there.metadata) else None
+        return Sent(answer=answer), {}
+    there = await _look(kube, path)
+    kept = Sent(answer=None, said=IGNORED) if ignored(there.metadata) else None
+    return kept, there.metadata
 
 
 async def _overriding(kube: Kube, path: str, body: bytes, manner: Manner) -> Sent:
-    hands_over = manner.leave and manner.scales
-    if not manner.first and not hands_over:
-        return Sent(answer=await patient(kube, lambda: kube.apply(path, body)))
-    conflicts: tuple[Owned, ...] = ()
-    if not manner.scales:
-        answer = await _unforced(kube, path, body)
-        if answer.ok and (answer.status == 201 or not is_kubectls(answer.metadata)):
-            return Sent(answer=answer)
-        if not answer.ok and answer.status != 409:
-            return Sent(answer=answer)
-        conflicts = answer.conflicts
-    return await _adopted(kube, path, body, conflicts, leave=manner.leave)
+    if manner.leave and manner.scales and (kept := await _handed_over(kube, path)):
+        return kept
+    if manner.first:
+        return await _taken(kube, path, body, leave=manner.leave)
+    return Sent(answer=await patient(kube, lambda: kube.apply(path, body)))
 
 
-async def _adopted(
-    kube: Kube, path: str, body: bytes, conflicts: tuple[Owned, ...], *, leave: bool
-) -> Sent:
-    """Apply over what others have set, once what kubectl had is ours."""
-    for _ in range(TAKEN_OVER):
-        there = await patient(kube, lambda: kube.look(path, accept=METADATA))
-        if there.status == 404:
-            break
-        if not there.ok:
-            return Sent(answer=there)
-        if ignored(there.metadata):
-            return Sent(answer=None, said=IGNORED)
-        entries = taken_over(there.metadata, leave=leave)
-        if entries is None:
-            break
-        done = await patient(kube, partial(_rewrite, kube, path, there.metadata, entries))
-        if done.ok:
-            break
-        if done.status != 409:
-            return Sent(answer=done)
-    answer = await patient(kube, lambda: kube.apply(path, body))
-    return Sent(answer=answer, said=_named("taken over from others", conflicts))
+async def _handed_over(kube: Kube, path: str) -> Sent | None:
+    """Give the replicas away before we apply without them; return why that may not be done."""
+    there = await _look(kube, path)
+    there = await _settled(kube, path, there, leave=True)
+    if ignored(there.metadata):
+        return Sent(answer=None, said=IGNORED)
+    return None if there.ok or there.status == 404 else Sent(answer=there)
+
+
+async def _taken(kube: Kube, path: str, body: bytes, *, leave: bool) -> Sent:
+    """Apply over what others have set, and own alone what we declare."""
+    answer = await _unforced(kube, path, body)
+    said = _named("taken over from others", answer.conflicts)
+    if answer.status == 409:
+        answer = await patient(kube, lambda: kube.apply(path, body))
+    if answer.status != 200:
+        return Sent(answer=answer, said=said)
+    there = await _settled(kube, path, answer, leave=leave)
+    if ignored(there.metadata):
+        return Sent(answer=None, said=IGNORED)
+    if there.ok and there is not answer:
+        there = await patient(kube, lambda: kube.apply(path, body))
+    return Sent(answer=there, said=said)
+
+
+async def _settled(
+    kube: Kube, path: str, there: Answer, *, leave: bool, tries: int = TAKEN_OVER
+) -> Answer:
+    """Write managedFields as they must be; return *there* where they are so, or a refusal."""
+    entries = taken_over(there.metadata, leave=leave) if there.ok else None
+    if entries is None or ignored(there.metadata):
+        return there
+    done = await patient(kube, lambda: _rewrite(kube, path, there.metadata, entries))
+    if done.status != 409 or tries == 1:
+        return done
+    there = await _look(kube, path)
+    return await _settled(kube, path, there, leave=leave, tries=tries - 1)
+
+
+async def _look(kube: Kube, path: str) -> Answer:
+    return await patient(kube, lambda: kube.look(path, accept=METADATA))
 
 
 async def _rewrite(
@@ -151,7 +164,7 @@ async def _rewrite(
 
 async def _once(kube: Kube, path: str, body: bytes) -> Sent:
     """Create the object, unless there is one."""
-    there = await patient(kube, lambda: kube.look(path, accept=METADATA))
+    there = await _look(kube, path)
     if there.ok:
         return Sent(answer=None, said=THERE)
     if there.status != 404:
@@ -166,7 +179,7 @@ async def _merged(kube: Kube, path: str, body: bytes) -> Sent:
     for _ in range(TAKEN_OVER):
         if answer.status != 409 or not answer.conflicts:
             break
-        there = await patient(kube, lambda: kube.look(path, accept=METADATA))
+        there = await _look(kube, path)
         if ignored(there.metadata):
             return Sent(answer=None, said=IGNORED)
         fields = {one.field for one in answer.conflicts}

@@ -116,7 +116,6 @@ async def test_replicas_stay_also_where_the_inventory_is_lost(stage: Stage) -> N
         await stage.completed()
     await stage.kube.delete("ConfigMap", "flux-inventory-apps", f"{stage.namespace}-flux")
     async with stage.applying():
-        await asyncio.sleep(0.5)  # the watch of workloads has begun
         await stage.declare(deployment(label="new"))
         await stage.completed()
         assert (await web(stage))["spec"]["replicas"] == 4

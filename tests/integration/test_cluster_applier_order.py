@@ -1,5 +1,6 @@
 """What git says of order and of being left alone: on the real control plane."""
 
+import json
 from typing import Any
 
 import pytest
@@ -112,30 +113,68 @@ async def test_what_git_ignores_stays_as_it_is_and_what_is_sync_only_is_applied_
         assert await stage.data("s") == {"k": "2"}
 
 
-@pytest.mark.parametrize("manager", ["kubectl-client-side-apply", "kubectl"])
-async def test_what_others_applied_is_taken_over_without_a_restart(
-    stage: Stage, manager: str
-) -> None:
-    container = {"name": "web", "image": "registry.example.com/web:1"}
-    pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
-    value: dict[str, Any] = {
+OWN = {"KEPT": "1", "LEAVES": "1"}
+
+
+def workload_of(**variables: str) -> dict[str, Any]:
+    env = [{"name": name, "value": value} for name, value in variables.items()]
+    first = {"name": "web", "image": "registry.example.com/web:1", "env": env}
+    # With defaults that git does not declare, and who made it owns.
+    second = {"name": "side", "image": "x", "ports": [{"containerPort": 80}]}
+    leaves = "LEAVES" in variables
+    containers = [first, second] if leaves else [first]
+    pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": containers}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": pod}
+    return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "workload", "labels": {"old": "x"}},
-        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": pod},
+        "metadata": {"name": "workload", "labels": {"declared": "x"} if leaves else {}},
+        "spec": spec,
     }
-    base = f"apis/apps/v1/namespaces/{stage.namespace}"
-    path = f"{base}/deployments"
-    status, before = await stage.kube.call("POST", path, value, fieldManager=manager)
-    assert status == 201
-    workload = next(one for one in STAGES.split("---\n") if "name: workload" in one)
-    workload = workload.replace(", namespace: NAME-in", "").replace("replicas: 0", "replicas: 1")
+
+
+async def made_by(stage: Stage, who: str) -> str:
+    """Let somebody make a workload, with a label of his own; return its path."""
+    manager, _, applies = who.partition(" ")
+    path = f"apis/apps/v1/namespaces/{stage.namespace}/deployments"
+    value, workload = workload_of(**OWN), f"{path}/workload"
+    value["metadata"]["labels"]["old"] = "x"
+    if applies:
+        patch = "application/apply-patch+yaml"
+        await stage.kube.call("PATCH", workload, value, patch, fieldManager=manager)
+    else:
+        await stage.kube.call("POST", path, value, fieldManager=manager)
+    if manager == "before-first-apply":  # as of an object that is older than managedFields
+        forget = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
+        await stage.kube.call("PATCH", workload, forget, "application/json-patch+json")
+    return workload
+
+
+KUBECTLS = ("kubectl-client-side-apply", "kubectl", "kubectl applies")
+OTHERS = ("kubectl-create", "helm", "kustomize-controller applies", "before-first-apply")
+
+
+@pytest.mark.parametrize("who", [*KUBECTLS, *OTHERS])
+async def test_what_others_made_is_taken_over_without_a_restart_and_goes_with_git(
+    stage: Stage, who: str
+) -> None:
+    path = await made_by(stage, who)
+    _, before = await stage.kube.call("GET", path)
     async with stage.applying():
-        await stage.declare(f"---\n{workload}" + config_map("a", k="1"))
+        await stage.declare(f"{json.dumps(workload_of(**OWN))}\n" + config_map("a", k="1"))
         assert (await stage.completed()).counts == {"configured": 1, "created": 1}
-    _, after = await stage.kube.call("GET", f"{path}/workload")
-    assert "old" not in after["metadata"]["labels"]
-    assert after["metadata"]["uid"] == before["metadata"]["uid"]
-    assert after["spec"] == before["spec"]
-    _, sets = await stage.kube.call("GET", f"{base}/replicasets")
-    assert len(sets["items"]) <= 1, "no pod was started anew"
+        _, after = await stage.kube.call("GET", path)
+        # Of kubectl's all is ours; of others' what git declares.
+        assert ("old" in after["metadata"]["labels"]) == (who in OTHERS)
+        assert after["metadata"]["uid"] == before["metadata"]["uid"]
+        assert after["spec"] == before["spec"]
+        base = path.removesuffix("deployments/workload")
+        _, sets = await stage.kube.call("GET", f"{base}replicasets")
+        assert len(sets["items"]) <= 1, "no pod was started anew"
+
+        await stage.declare(f"{json.dumps(workload_of(KEPT='1'))}\n" + config_map("a", k="1"))
+        await stage.completed()
+        _, after = await stage.kube.call("GET", path)
+    (container,) = after["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [{"name": "KEPT", "value": "1"}]
+    assert "declared" not in after["metadata"]["labels"]
