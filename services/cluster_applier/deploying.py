@@ -131,6 +131,9 @@ class Deploying:
 
     def _todo(self, placed: Placed, inventory: Inventory, applying: Applying) -> Plan:
         """Return what to apply, without what is Flux's own or was refused for ever."""
+        for one, first in placed.twice:
+            where = f"{first.entry.file}:{first.entry.line}"
+            applying.hold(one, "failed", f"is declared already in {where}; remove one of them")
         todo = plan(placed.known, inventory, self._drifting.drifts.pending.keys())
         reasons = {str(one.id): self._reason_to_hold(one) for one in todo.apply}
         for one in todo.apply:

@@ -22,6 +22,10 @@ class Placed:
     unknown: tuple[Wanted, ...] = ()
     """Of kinds that the cluster does not serve, or not yet; without a path."""
     resources: frozenset[Resource] = frozenset()
+    moved: bool = False
+    """Whether any has another namespace here than its manifest says, or says not."""
+    twice: tuple[tuple[Wanted, Wanted], ...] = ()
+    """What is another declaration of an object that is known, and that one."""
 
     def joined(self, late: "Placed") -> "Placed":
         """Return the same with what was placed *late*, of what was unknown."""
@@ -29,7 +33,19 @@ class Placed:
             known=(*self.known, *late.known),
             unknown=late.unknown,
             resources=self.resources | late.resources,
+            twice=(*self.twice, *late.twice),
         )
+
+    def once(self) -> "Placed":
+        """Return the same with each object once: the first of those that are one here."""
+        if not self.moved:
+            return self
+        first: dict[ObjectId, Wanted] = {}
+        for one in sorted(self.known, key=lambda one: (one.entry.file, one.entry.line)):
+            first.setdefault(one.id, one)
+        known = tuple(one for one in self.known if first[one.id] is one)
+        twice = tuple((one, first[one.id]) for one in self.known if first[one.id] is not one)
+        return replace(self, known=known, twice=twice)
 
 
 NOTHING = Placed()
@@ -56,7 +72,7 @@ class Placing:
                 (chunk, await self._part(chunk, where[0], known.get(id(chunk))))
                 for chunk in bundle.chunks
             ]
-            self._placed = _joined([one for _, one in self._parts])
+            self._placed = _joined([one for _, one in self._parts]).once()
             self._digest, self._where = bundle.digest, where
         return self._placed
 
@@ -71,6 +87,7 @@ def _joined(parts: Sequence[Placed]) -> Placed:
         known=tuple(one for part in parts for one in part.known),
         unknown=tuple(one for part in parts for one in part.unknown),
         resources=frozenset().union(*(part.resources for part in parts)),
+        moved=any(part.moved for part in parts),
     )
 
 
@@ -78,7 +95,7 @@ async def placed_late(bundle: Bundle, unknown: Iterable[Wanted], discovery: Disc
     """Look once more for kinds that were unknown: they may have been defined a moment ago."""
     discovery.forget()
     entries = (one.entry for one in unknown)
-    return await _place(entries, bundle.header.default_namespace, discovery)
+    return (await _place(entries, bundle.header.default_namespace, discovery)).once()
 
 
 async def resources(names: Iterable[str], discovery: Discovery) -> set[Resource]:
@@ -89,7 +106,7 @@ async def resources(names: Iterable[str], discovery: Discovery) -> set[Resource]
 
 
 async def _place(entries: Iterable[Entry], default_namespace: str, discovery: Discovery) -> Placed:
-    known, unknown, kinds = [], [], set()
+    known, unknown, kinds, moved = [], [], set(), False
     for number, entry in enumerate(entries):
         if number % SLICE == 0:
             await asyncio.sleep(0)  # thousands take long enough for others to be late
@@ -102,4 +119,7 @@ async def _place(entries: Iterable[Entry], default_namespace: str, discovery: Di
         where = resource.path(namespace, named.name)
         known.append(Wanted(id=replace(named, namespace=namespace), entry=entry, path=where))
         kinds.add(resource)
-    return Placed(known=tuple(known), unknown=tuple(unknown), resources=frozenset(kinds))
+        moved = moved or namespace != named.namespace
+    return Placed(
+        known=tuple(known), unknown=tuple(unknown), resources=frozenset(kinds), moved=moved
+    )

@@ -1,10 +1,11 @@
 """What a manifest may bring along from where it was exported: on the real control plane."""
 
 import asyncio
+import json
 
 import pytest
 
-from tests.integration.applier_stage import Stage, config_map
+from tests.integration.applier_stage import Stage, config_map, definition_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
@@ -83,3 +84,29 @@ async def test_a_kind_that_somebody_defines_later_works_soon_after(stage: Stage)
         await stage.define(group, "Gear")
         # It was told once; what is told next is that it works.
         assert (await stage.completed()).counts == {"created": 1, "unchanged": 1}
+
+
+async def test_what_is_one_object_with_and_without_its_namespace_is_applied_once_and_told(
+    stage: Stage,
+) -> None:
+    """Whether a custom resource has a namespace only the cluster can tell."""
+    group = f"{stage.namespace}.example.com"
+    gear = f"---\napiVersion: {group}/v1alpha1\nkind: Gear\nmetadata: {{name: g}}\nsize: 3\n"
+    named = gear.replace("{name: g}", f"{{name: g, namespace: {stage.namespace}}}")
+    again = {"b.yaml": named.replace("size: 3", "size: 4")}
+    definition = f"{json.dumps(definition_of(group, 'Gear'))}\n"
+    async with stage.applying():
+        await stage.declare(definition + gear, files=again)
+        done = await stage.completed()
+        assert done.counts == {"created": 2, "failed": 1}
+        (problem,) = done.problems
+        assert (problem.file, problem.line) == ("b.yaml", 2)
+        assert "is declared already in a.yaml:3; remove one of them" in problem.message
+        path = f"apis/{group}/v1alpha1/namespaces/{stage.namespace}/gears/g"
+        _, before = await stage.kube.call("GET", path)
+        assert before["size"] == 3
+        await stage.declare(definition + gear + config_map("a", k="1"), files=again)
+        assert (await stage.completed()).counts == {"created": 1, "failed": 1, "unchanged": 2}
+        assert (await stage.kube.call("GET", path))[1] == before
+        await stage.declare(definition + gear)
+        assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 2}
