@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from services.cluster_applier.domain.fields import Owned
-from services.cluster_applier.domain.refusal import unreadable
+from services.cluster_applier.domain.refusal import denied, unreadable
 
 LONGEST = 1000
 """Characters of a reason."""
@@ -47,6 +47,11 @@ class Answer:
     def overloaded(self) -> bool:
         """Whether it has too much to do; true of all that is asked of it now."""
         return self.status == 429
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it does not take us for whom we say we are; admission may use the same number."""
+        return self.status == 401 and not denied(self.reason)
 
     @property
     def conflicts(self) -> tuple[Owned, ...]:

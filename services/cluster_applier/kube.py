@@ -194,10 +194,10 @@ class Kube:
     async def _call(self, method: str, verb: str, path: str, **more: Any) -> Answer:
         async with self._door.way() as way:
             answer = await self._ask(way, method, verb, path, **more)
-        if answer.status == 401 and await self._door.renewed(way):
+        if answer.unknown and await self._door.renewed(way):
             async with self._door.way() as way:
                 answer = await self._ask(way, method, verb, path, **more)
-        if answer.status == 401:
+        if answer.unknown:
             raise TemporaryError(self.name, "it refuses our credentials; check the kubeconfig")
         return answer
 

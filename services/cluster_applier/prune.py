@@ -24,7 +24,7 @@ from services.cluster_applier.domain.pruning import (
     is_flux_own,
     judged,
 )
-from services.cluster_applier.domain.refusal import webhook
+from services.cluster_applier.domain.refusal import sentence, webhook
 from services.cluster_applier.domain.selection import Labels, Selected, labels_of
 from services.cluster_applier.domain.stages import staged
 from services.cluster_applier.gone import Gone
@@ -232,7 +232,9 @@ class Pruning:
         if answer.status == 409:
             self._doubted.add(gone.path)
             return False
-        self._fail(gone, answer.reason, passing=answer.transient)
+        said, secret = answer.reason, gone.id.is_secret or gone.applied.encrypted
+        said = sentence(answer.status, said, answer.body, named=gone.id, secret=secret)
+        self._fail(gone, said, passing=answer.transient)
         return True
 
     def _forget(self, name: str, action: str, why: str = "") -> None:

@@ -13,17 +13,20 @@ _UNCHANGEABLE = re.compile(
 )
 _UNREADABLE = ("failed to create typed patch object", "unable to convert unstructured object")
 """How a server refuses with 500 what is no object of its kind: values of another type or form."""
-_DENIED = " denied the request"
-"""What an admission webhook has to say follows."""
+_DENIED = re.compile(
+    "(admission webhook \"[^\"]*\"|ValidatingAdmissionPolicy '[^']*' with binding '[^']*')"
+    " denied (the )?request"
+)
+"""What a webhook or a policy of admission has to say follows."""
 
 
 def sentence(status: int, reason: str, body: Any, *, named: ObjectId, secret: bool) -> str:
     """Return why an object was refused, and what to do where that is known."""
     said = reason
-    if secret and status in {400, 422, 500} and not webhook(reason):
+    if secret and (found := denied(reason)):
+        said = f"{found}; its words may hold values"
+    elif secret and status in {400, 422, 500} and not webhook(reason):
         said = _without_values(status, body)
-    elif secret and _DENIED in reason:
-        said = f"{reason.partition(_DENIED)[0]}{_DENIED}; its words may hold values"
     if status == 422 and _UNCHANGEABLE.search(reason):
         return f"{said}; {_remedy(named)}"
     if status == 403 and "cannot impersonate" in reason:
@@ -47,9 +50,15 @@ def webhook(reason: str) -> str:
     return found["name"] if found else ""
 
 
+def denied(reason: str) -> str:
+    """Return that admission refused an object, and who, where that is so; none of its words."""
+    found = _DENIED.search(reason)
+    return found[0] if found else ""
+
+
 def is_final(status: int, reason: str) -> bool:
     """Tell whether the same object would be refused for ever: only a change of it helps."""
-    return "admission webhook" not in reason and (
+    return not denied(reason) and (
         status in {400, 413, 422} or (status == 500 and unreadable(reason))
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from services.cluster_applier.answers import Answer
 from services.cluster_applier.apply import Applying, Asking
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger
@@ -311,7 +312,15 @@ def test_a_refused_secret_shows_no_value() -> None:
     assert 'webhook "a.example.com" denied' in sentence(403, denied, {}, named=SECRET, secret=True)
 
 
+def test_what_admission_refuses_is_no_doubt_about_who_we_are() -> None:
+    refused = 'admission webhook "a.example.com" denied the request: no'
+    assert not Answer(status=401, body={"message": refused}).unknown
+    assert Answer(status=401, body={"message": "Unauthorized"}).unknown
+
+
 def test_only_what_a_change_of_the_object_alone_can_help_is_final() -> None:
+    by_policy = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"
+    assert not is_final(422, f'secrets "s" is forbidden: {by_policy}')
     assert is_final(422, "spec.selector: field is immutable")
     assert is_final(500, "failed to create typed patch object")
     assert is_final(
