@@ -192,12 +192,16 @@ class Client:
 
     def problems(self) -> Mapping[str, str]:
         """Return what is wrong now, by name."""
-        problems = {**self._transport.problems(), **self._outages.problems()}
+        problems = dict(self._transport.problems())
         for key, reason in self._publisher.problems().items():
             problems[f"publish {key}"] = reason
         for worker in self._workers.values():
             problems |= worker.problems()
         return problems
+
+    def away(self) -> Mapping[str, str]:
+        """Return the dependencies that are down, and why."""
+        return self._outages.away()
 
     async def answers(self) -> None:
         """Hand replies to those who asked, for ever."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
+from prometheus_client import Gauge
 
 from shared.bus.port import Pace
 from shared.bus.publisher import Publisher
@@ -13,6 +14,8 @@ from shared.contract import DependencyDown, DependencyUp, Draft
 from shared.runtime.errors import TemporaryError
 
 logger = structlog.get_logger(__name__)
+
+AWAY = Gauge("flux_dependency_down", "1 for each that is away now", ["service", "dependency"])
 
 
 @dataclass(slots=True)
@@ -33,7 +36,7 @@ class Outages:
         self._delays: dict[str, float] = {}
         self._waits_for: dict[str, str] = {}
 
-    def problems(self) -> Mapping[str, str]:
+    def away(self) -> Mapping[str, str]:
         """Return the dependencies that are down, and why."""
         return {name: outage.reason for name, outage in self._outages.items()}
 
@@ -62,6 +65,7 @@ class Outages:
             known.reason = error.reason
             return
         self._outages[error.dependency] = _Outage(reason=error.reason)
+        AWAY.labels(self._service, error.dependency).set(1)
         logger.warning("dependency down", dependency=error.dependency, reason=error.reason)
         message = DependencyDown(
             service=self._service, dependency=error.dependency, reason=error.reason
@@ -73,6 +77,7 @@ class Outages:
         outage = self._outages.pop(dependency, None)
         if outage is None:
             return
+        AWAY.remove(self._service, dependency)
         gone = time.monotonic() - outage.since
         logger.info("dependency up", dependency=dependency, gone_seconds=round(gone, 1))
         message = DependencyUp(service=self._service, dependency=dependency, seconds=gone)

@@ -181,4 +181,7 @@ class Bus(Protocol):
         """Tell once that it is back; nothing happens where it was not known to be gone."""
 
     def problems(self) -> Mapping[str, str]:
-        """Return what is wrong now, by name, for `/readyz`; empty when all is well."""
+        """Return what keeps us from our work now, by name; empty when all is well."""
+
+    def away(self) -> Mapping[str, str]:
+        """Return the dependencies that are down, and why: others are worked on meanwhile."""

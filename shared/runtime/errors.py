@@ -13,7 +13,7 @@ class TemporaryError(FluxError):
     """
     A dependency is down; the same work may succeed later.
 
-    *dependency* names it for people and for `/readyz`: `git host git.example.com`.
+    *dependency* names it for people, for `/readyz` and as a metric: `git host git.example.com`.
     """
 
     def __init__(self, dependency: str, reason: str, *, retry_after: float | None = None) -> None:

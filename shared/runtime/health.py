@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
@@ -27,6 +27,7 @@ LAG = Histogram(
 LAG_NOW = Gauge("flux_event_loop_lag_last_seconds", "The same, at the last look")
 
 Check = Callable[[], str | None]
+Source = Callable[[], Mapping[str, str]]
 
 
 class Health:
@@ -35,22 +36,25 @@ class Health:
     def __init__(self, mask: Callable[[str], str] = without_userinfo) -> None:
         self._mask = mask
         self._checks: dict[str, Check] = {}
-        self._sources: list[Callable[[], Mapping[str, str]]] = []
+        self._sources: list[Source] = []
+        self._away: list[Source] = []
 
     def check(self, name: str, check: Check) -> None:
         """Ask *check* at every `/readyz`; what it returns is what is wrong."""
         self._checks[name] = check
 
-    def source(self, problems: Callable[[], Mapping[str, str]]) -> None:
+    def source(self, problems: Source) -> None:
         """Ask *problems* at every `/readyz` for any number of named problems."""
         self._sources.append(problems)
 
+    def away(self, peers: Source) -> None:
+        """Ask *peers* at every `/readyz` who is away, and why; told, and no problem of ours."""
+        self._away.append(peers)
+
     def problems(self) -> Mapping[str, str]:
-        """Return what is wrong now, without secrets, each in one line."""
+        """Return what is wrong now."""
         found = {name: said for name, check in self._checks.items() if (said := check())}
-        for source in self._sources:
-            found |= source()
-        return {name: self._mask(" ".join(said.split())) for name, said in found.items()}
+        return {**found, **_all(self._sources)}
 
     @asynccontextmanager
     async def serving(self, host: str, port: int) -> AsyncIterator[str]:
@@ -81,11 +85,17 @@ class Health:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         problems = self.problems()
-        lines = [f"{name}: {said}\n" for name, said in sorted(problems.items())]
-        return web.Response(text="".join(lines) or "ok\n", status=503 if problems else 200)
+        told = {**_all(self._away), **problems}
+        lines = [f"{name}: {' '.join(said.split())}\n" for name, said in sorted(told.items())]
+        text = self._mask("".join(lines)) or "ok\n"
+        return web.Response(text=text, status=503 if problems else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _all(sources: Iterable[Source]) -> Mapping[str, str]:
+    return {name: said for source in sources for name, said in source().items()}
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> str:

@@ -96,6 +96,7 @@ async def run(
             async with lifecycle.unless_stopped(stop):
                 bus = await opened.enter_async_context(connect(f"/{name}/{replica}"))
                 health.source(bus.problems)
+                health.away(bus.away)
                 workers = await opened.enter_async_context(wire(config, bus, health))
                 logger.info("started", workers=sorted(workers))
                 garbage.keep_all()

@@ -26,6 +26,13 @@ async def readiness(world: World, service: str) -> str:
         return await answer.text()
 
 
+async def wait_told(world: World, service: str, who: str) -> str:
+    """Wait until *service* says that somebody is away; others can be worked on, so it is ready."""
+    text = await wait_readiness(world, service, lambda text: who in text)
+    await world.flux.wait_ready(service)
+    return text
+
+
 async def wait_readiness(world: World, service: str, wanted: Callable[[str], bool]) -> str:
     text = ""
     try:
@@ -85,7 +92,7 @@ async def test_a_git_host_that_is_away_is_told_once_and_read_when_it_is_back(
         for _ in range(3):
             await world.git_hook()
             await asyncio.sleep(0.5)
-        said = await wait_readiness(world, "git-watcher", lambda text: "git host" in text)
+        said = await wait_told(world, "git-watcher", "git host")
     finally:
         git.resume()
     await wait_readiness(world, "git-watcher", lambda text: text == "ok\n")
@@ -137,7 +144,7 @@ async def test_a_cluster_that_is_away_is_told_once_and_made_equal_when_it_is_bac
             await direct.wait("ConfigMap", "one", bool, namespace=world.namespace)
             await link.cut()
             await world.push("Add two", config_map(world, "two"))
-            await wait_readiness(world, "cluster-applier", lambda text: "cluster default" in text)
+            await wait_told(world, "cluster-applier", "cluster default")
             await link.restore()
             await direct.wait("ConfigMap", "two", bool, namespace=world.namespace)
             await wait_readiness(world, "cluster-applier", lambda text: text == "ok\n")

@@ -53,6 +53,16 @@ async def test_each_problem_has_a_line_and_the_process_lives_on(
         assert (await get(http, f"{address}/readyz"))[0] == 200
 
 
+async def test_who_is_away_is_told_and_makes_nobody_unready(http: aiohttp.ClientSession) -> None:
+    health = Health(Masking(lambda: frozenset({"hunter22"})))
+    health.away(lambda: {"git host a.example.com": "no answer to\nhunter22"})
+    async with health.serving("127.0.0.1", 0) as address:
+        told = "git host a.example.com: no answer to ***\n"
+        assert await get(http, f"{address}/readyz") == (200, told)
+        health.check("log", lambda: "behind")
+        assert await get(http, f"{address}/readyz") == (503, f"{told}log: behind\n")
+
+
 async def test_a_check_that_fails_makes_it_unready_and_not_dead(
     http: aiohttp.ClientSession,
 ) -> None:

@@ -42,9 +42,13 @@ class Bus:
 
     def __init__(self) -> None:
         self.broken: dict[str, str] = {}
+        self.gone: dict[str, str] = {}
 
     def problems(self) -> Mapping[str, str]:
         return self.broken
+
+    def away(self) -> Mapping[str, str]:
+        return self.gone
 
 
 def config(port: int = 0) -> Config:
@@ -122,6 +126,9 @@ async def test_it_is_alive_and_unready_until_its_workers_run() -> None:
     async def work(stop: asyncio.Event) -> None:
         bus.broken = {}
         assert await readyz(address) == (200, "ok\n")
+        bus.gone = {"git host x": "no answer"}
+        assert await readyz(address) == (200, "git host x: no answer\n")
+        bus.gone = {}
         os.kill(os.getpid(), signal.SIGTERM)
         await stop.wait()
         assert await readyz(address) == (503, "service: is stopping\n")
