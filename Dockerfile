@@ -2,7 +2,7 @@
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS sops
-# For files that sops has encrypted: --build-arg SOPS=v3.13.3. It takes minutes and adds 52 MB.
+# For files that sops has encrypted: --build-arg SOPS=v..., see docs/applying.md. It takes minutes and adds 52 MB.
 ARG SOPS=
 # Go fetches the toolchain that sops asks for; both are checked by Go's checksum database. Static, so
 # that it runs on any base.

@@ -14,7 +14,7 @@ from sandbox.errors import SandboxError
 from sandbox.progress import Say, to_stderr
 
 SOPS = "v3.13.3"
-"""Which the Dockerfile is given, by the words of docker-compose.yml and k8s/README.md."""
+"""What we test with; a test holds the words by which people give it to the Dockerfile equal."""
 _MODULES = (
     f"github.com/getsops/sops/v3/cmd/sops@{SOPS}",
     "filippo.io/age/cmd/age-keygen@v1.3.2",

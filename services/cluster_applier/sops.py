@@ -87,8 +87,8 @@ class Sops:
             raise TemporaryError("sops", late) from error
         except OSError as error:
             raise PermanentError(
-                "sops is not installed where cluster-applier runs; build the image with"
-                " SOPS=v3.13.3, or put it on its PATH"
+                "sops is not installed where cluster-applier runs; build the image with SOPS,"
+                " as docs/applying.md says, or put it on its PATH"
             ) from error
 
 

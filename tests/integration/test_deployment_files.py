@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sandbox import process
+from sandbox import process, sops_build
 from sandbox.cluster import cluster
 from sandbox.kube import Kube, kube
 from sandbox.progress import silent
@@ -38,6 +38,13 @@ def test_compose_starts_every_service_by_a_module_that_exists() -> None:
         assert found[name]["image"] == "flux:local"
     for name in SERVICES:
         assert set(found[name]["depends_on"]) == {"rabbitmq", "topology"}
+
+
+def test_people_are_told_to_build_the_sops_that_we_test_with() -> None:
+    told = ("docker-compose.yml", "k8s/README.md", "docs/applying.md")
+    for name in told:
+        versions = set(re.findall(r"SOPS=(v\d[\w.]*)", (ROOT / name).read_text()))
+        assert versions == {sops_build.SOPS}, name
 
 
 def test_compose_checks_each_service_where_it_tells_its_health() -> None:
