@@ -1,5 +1,6 @@
 """Commands for one sync: suspend, resume, diff."""
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ def diff(client: Client, args: Namespace) -> None:
         print(wire.line(found))
         return
     with understood():
-        for line in _lines(found, coloured=sys.stdout.isatty()):
+        for line in _lines(found, coloured=_shows_colours()):
             print(line)
         if not found["objects"]:
             tell(f"{args.sync} is as git declares it at {found['revision'][:7]}.")
@@ -58,6 +59,11 @@ def _order(client: Client, args: Namespace, what: str) -> None:
     path = f"syncs/{quote(args.sync, safe='')}/{what}"
     job = str(client.post_new(path, user=args.user, message=args.message))
     waiting.job_or_told(client, job, args.timeout)
+
+
+def _shows_colours() -> bool:
+    """Tell whether colours are wanted, and shown: see https://no-color.org."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _lines(found: Mapping[str, Any], *, coloured: bool) -> Iterator[str]:

@@ -128,6 +128,8 @@ def _state(one: Found) -> str:
         return "failed"
     if one.get("held"):
         return "held"
+    if not one["declared"]:
+        return "nothing declared yet"
     wrong = len(one["problems"]) + len(one["failed"])
     behind = one["declared"] != one["applied"]
     state = "applying" if behind else "applied"

@@ -1,10 +1,12 @@
 """fluxctl suspend, resume and diff."""
 
+import sys
+from io import StringIO
 from typing import Any
 
 import pytest
 
-from fluxctl.control import _lines
+from fluxctl.control import _lines, _shows_colours
 from tests.unit.fluxctl.gateway import Gateway
 
 DIFF = "/api/v1/syncs/apps/diff"
@@ -44,6 +46,20 @@ def test_on_a_terminal_what_comes_is_green_and_what_goes_is_red() -> None:
     assert "\x1b[32m+k: '2'\x1b[0m" in lines
     assert lines[0].startswith("\x1b[1m")
     assert all("\x1b[2J" not in line for line in lines)
+
+
+class Screen(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("given", "coloured"), [("", True), ("1", False)])
+def test_who_wants_no_colours_gets_none_on_a_terminal_either(
+    monkeypatch: pytest.MonkeyPatch, given: str, coloured: object
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Screen())
+    monkeypatch.setenv("NO_COLOR", given)
+    assert _shows_colours() is coloured
 
 
 async def test_a_sync_without_differences_says_so(gateway: Gateway) -> None:

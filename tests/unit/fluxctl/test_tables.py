@@ -7,6 +7,7 @@ import pytest
 
 from fluxctl import image_table, menu, tables, wire
 from fluxctl.errors import CommandError
+from tests.unit.fluxctl.given import SYNC_STATE
 
 CART = "quay.io/shop/cart"
 
@@ -177,3 +178,14 @@ def test_a_tag_that_is_held_says_why() -> None:
         "|   1.4.0 (held: rolled back by Ann)",
         "'-> 1.3.1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "applied", "state"),
+    [("", "", "nothing declared yet"), ("a", "", "applying"), ("a", "a", "applied")],
+)
+def test_a_sync_of_which_nothing_is_known_is_not_called_applied(
+    declared: str, applied: str, state: str
+) -> None:
+    one = {**SYNC_STATE, "declared": declared, "applied": applied}
+    assert tables.syncs([one]).splitlines()[1].endswith(f"  {state}")
