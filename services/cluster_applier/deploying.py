@@ -82,8 +82,7 @@ class Deploying:
         """Return where all of a bundle is, and what of it a round would apply, or has given up."""
         placed, drifts = await self._placing.placed(bundle), self._drifting.drifts
         todo = plan(placed.known, inventory, {*drifts.pending, *drifts.contested})
-        allowed = (one for one in todo.apply if self._settings.allows(one.id))
-        return placed, tuple(allowed)
+        return placed, todo.apply
 
     async def deploy(self, look: Look, inventory: Inventory) -> None:
         """Apply what differs; what was done is remembered whatever ends us."""
@@ -141,12 +140,18 @@ class Deploying:
                 applying.hold(one, "failed", reasons[str(one.id)])
         return replace(todo, apply=tuple(one for one in todo.apply if not reasons[str(one.id)]))
 
-    def _reason_to_hold(self, one: Wanted) -> str:
+    def never(self, one: Wanted) -> str:
+        """Return why an object may not be applied at all; empty where it may."""
         if one.id.kind == "ConfigMap" and is_flux_own(one.id, self._target.settings.namespace):
             return "Flux keeps an inventory under this name; rename it"
         if not self._settings.allows(one.id):
             listed = ", ".join(sorted(self._settings.namespaces))
             return f"its namespace is not among those of the sync: {listed}"
+        return ""
+
+    def _reason_to_hold(self, one: Wanted) -> str:
+        if reason := self.never(one):
+            return reason
         digest, reason = self._refused.get(str(one.id), ("", ""))
         same = digest == one.entry.digest and str(one.id) not in self._drifting.drifts.pending
         return reason if same else ""

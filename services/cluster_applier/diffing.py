@@ -5,7 +5,8 @@ It goes the way of a real apply, on a rehearsal of the API server, so that both 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from services.cluster_applier.decrypting import Opened
@@ -15,7 +16,7 @@ from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.plan import Wanted, obsolete
 from services.cluster_applier.domain.takeover import leaves_replicas
 from services.cluster_applier.kube import Kube
-from services.cluster_applier.outcome import why
+from services.cluster_applier.outcome import unserved, why
 from services.cluster_applier.putting import put
 from services.cluster_applier.target import Target
 from shared.bundle.format import Bundle
@@ -46,10 +47,13 @@ class Diffing:
         found: list[ObjectDiff] = []
 
         async def look(one: Wanted) -> None:
-            compared = await self._compared(one, bundle, inventory)
+            compared = await (
+                self._compared(one, bundle, inventory) if one.path else self._foreseen(one, bundle)
+            )
             if compared is not None:
                 found.append(compared)
 
+        wanted += placed.unknown
         await each(wanted[:MOST], look, at_once=AT_ONCE, name="diff")
         found += [ObjectDiff(id=name, action="deleted") for name, _ in gone]
         found += [_unread(one.result) for one in opened.unread]
@@ -60,6 +64,8 @@ class Diffing:
     async def _compared(
         self, one: Wanted, bundle: Bundle, inventory: Inventory
     ) -> ObjectDiff | None:
+        if reason := self._deploying.never(one):
+            return _told(one, "failed", reason)
         body, known = bundle.object(one.entry), inventory.objects.get(str(one.id))
         there = await self._kube.look(one.path)
         live = there.body if there.ok else None
@@ -67,6 +73,8 @@ class Diffing:
         answer = sent.answer
         if answer is None:
             return None
+        if answer.status == 404 and f"Namespace {one.id.namespace}" in _names(bundle):
+            return await _new(one, bundle)
         if not answer.ok:
             return _told(one, "failed", "; ".join(filter(None, (why(one, answer), sent.said))))
         after = _with_replicas(answer.body, live) if leaves_replicas(one.id.kind, body) else None
@@ -78,6 +86,33 @@ class Diffing:
             return None
         said = f"{sent.said}\n" if sent.said else ""
         return _told(one, "configured" if live else "created", f"{said}{text}")
+
+    async def _foreseen(self, one: Wanted, bundle: Bundle) -> ObjectDiff:
+        """Return what becomes of an object whose kind is not served, and so can't be tried."""
+        if (one.id.group, one.id.kind) in await asyncio.to_thread(_defined, bundle):
+            return await _new(one, bundle)
+        return _told(one, "failed", unserved(one, self._target.discovery.alike(one.id.kind)))
+
+
+async def _new(one: Wanted, bundle: Bundle) -> ObjectDiff:
+    """Return an object as it is declared: what it needs comes with it."""
+    body = json.loads(bundle.object(one.entry))
+    text = await asyncio.to_thread(difference, one.id, None, body, encrypted=one.entry.encrypted)
+    return _told(one, "created", text)
+
+
+def _names(bundle: Bundle) -> Collection[str]:
+    return {entry.id for entry in bundle.objects}
+
+
+def _defined(bundle: Bundle) -> Collection[tuple[str, str]]:
+    """Return group and kind of all that a bundle itself defines."""
+    found = set()
+    for entry in bundle.objects:
+        if entry.object_id.kind == "CustomResourceDefinition":
+            spec = json.loads(bundle.object(entry)).get("spec") or {}
+            found.add((str(spec.get("group")), str((spec.get("names") or {}).get("kind"))))
+    return found
 
 
 def _with_replicas(after: Any, live: Any) -> Mapping[str, Any] | None:

@@ -1,11 +1,17 @@
 """What an apply would change, without changing it: on the real control plane."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from sandbox.cluster import Cluster
 from shared.contract import DiffMade, DiffQuestion, Draft, ObjectDiff, SuspendRequested, SyncHeld
-from tests.integration.applier_stage import Stage, config_map
+from tests.integration.applier_stage import Stage, config_map, definition_of, staged
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+
+GROUP = "things.example.com"
 
 
 def secret(**data: str) -> str:
@@ -120,3 +126,41 @@ async def test_a_comparison_goes_the_way_of_a_real_apply(stage: Stage) -> None:
         (found,) = (await diff(stage)).values()
         assert found.text.startswith("it would be deleted and created anew\n")
         assert "+      app: other" in found.text
+
+
+def placed(text: str, namespace: str) -> str:
+    """Put an object into another namespace."""
+    return text.replace("metadata: {", f"metadata: {{namespace: {namespace}, ")
+
+
+async def test_what_comes_with_its_namespace_or_its_kind_is_shown_as_it_is_declared(
+    place: Cluster, tmp_path: Path
+) -> None:
+    thing = "---\napiVersion: {}.example.com/v1alpha1\nkind: Thing\nmetadata: {{name: t}}\n"
+    async with staged(place, tmp_path, namespaces=["{}", "{}-new"]) as stage, stage.applying():
+        await stage.declare(config_map("a", k="1"))
+        await stage.completed()
+        await rest(stage)
+        new = f"{stage.namespace}-new"
+        definition = {"apiVersion": "apiextensions.k8s.io/v1", **definition_of(GROUP, "Thing")}
+        await stage.declare(
+            f"{config_map('a', k='1')}---\n{json.dumps(definition)}\n"
+            f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {new}}}\n"
+            + placed(config_map("b", k="1") + secret(p="hunter2"), new)
+            + placed(config_map("c", k="1"), "default")
+            + "".join(thing.format(one) for one in ("things", "nowhere"))
+        )
+        found = await diff(stage)
+    assert {name: one.action for name, one in found.items()} == {
+        f"Namespace {new}": "created",
+        f"ConfigMap {new}/b": "created",
+        f"Secret {new}/s": "created",
+        f"apiextensions.k8s.io/CustomResourceDefinition things.{GROUP}": "created",
+        f"{GROUP}/Thing t": "created",
+        "nowhere.example.com/Thing t": "failed",
+        "ConfigMap default/c": "failed",
+    }
+    assert "+  k: '1'" in found[f"ConfigMap {new}/b"].text
+    assert "hunter2" not in found[f"Secret {new}/s"].text
+    assert "serves no nowhere.example.com" in found["nowhere.example.com/Thing t"].text
+    assert "not among those of the sync" in found["ConfigMap default/c"].text
