@@ -2,7 +2,8 @@
 Who of a kind may be sent now: one alone, until it is known that its kind is answered.
 
 A webhook that hangs is met by the first of a kind that it selects, by nobody else, and in the next
-round by one alone of all kinds that it holds up. What it does not select goes on beside them.
+round by one alone of all kinds that it holds up. What it does not select goes on beside them. What
+failed goes last in the next round, so that it holds up nobody for long.
 """
 
 import asyncio
@@ -35,7 +36,9 @@ class Hung:
     kinds: dict[Kind, set[str]] = field(default_factory=dict)
     """Their names, by the kinds that they hold up."""
     times: Counter[str] = field(default_factory=Counter)
-    """By object id: how often it met one in this and the rounds before."""
+    """By object id: how often it failed for a while in this and the rounds before."""
+    troubled: bool = False
+    """Whether anything failed so in this round."""
 
 
 @dataclass(slots=True)
@@ -52,13 +55,25 @@ class _Lane(Generic[T]):
     """So many in a row, other than a webhook's."""
     over: str = ""
     """Why no more of them are tried, if so."""
-    anew: bool = False
-    """Whether those aside may belong to another lane now."""
     aside: list[T] = field(default_factory=list)
 
     @property
     def free(self) -> bool:
         return not self.slow and (self.open or not self.under_way)
+
+
+@dataclass(slots=True)
+class _Taken(Generic[T]):
+    """A turn that somebody has."""
+
+    lane: _Lane[T]
+    spared_by: frozenset[str]
+    """The webhooks known to hang that do not select it."""
+    slow: bool = False
+
+    def become_slow(self) -> None:
+        self.slow = True
+        self.lane.slow += 1
 
 
 class Turns(Generic[T]):
@@ -71,16 +86,16 @@ class Turns(Generic[T]):
     def __init__(self, before: Hung | None = None) -> None:
         self._before = before or Hung()
         self._lanes: dict[Key, _Lane[T]] = {}
-        self._taken: dict[ObjectId, tuple[_Lane[T], frozenset[str]]] = {}
-        """By who is under way: the lane, and the webhooks known to hang that do not select it."""
+        self._taken: dict[ObjectId, _Taken[T]] = {}
+        """By who is under way."""
         self._mistaken: set[str] = set()
         """Webhooks that were met by what they do not select, by all that is known."""
         self._unknown: dict[str, str] = {}
         """By webhook: why it can't be told what it selects."""
-        self.hung = Hung(times=self._before.times if self._before.kinds else Counter())
+        self.hung = Hung(times=self._before.times if self._before.troubled else Counter())
 
     def order(self, named: ObjectId) -> int:
-        """Return after which others one goes: it may be the only one that a webhook selects."""
+        """Return after which others one goes: it may be the only one that fails."""
         return self.hung.times[str(named)]
 
     async def lane(
@@ -113,16 +128,10 @@ class Turns(Generic[T]):
     @contextmanager
     def taken(self, key: Key, named: ObjectId) -> Iterator[None]:
         """Be under way for the length of the block."""
-        lane, is_slow = self._lane(key), False
-
-        def slow() -> None:
-            nonlocal is_slow
-            is_slow = True
-            lane.slow += 1
-
+        lane, spared_by = self._lane(key), frozenset(self._silent(named.key))
+        taken = self._taken[named] = _Taken(lane=lane, spared_by=spared_by)
         lane.under_way += 1
-        self._taken[named] = lane, frozenset(self._silent(named.key))
-        timer = asyncio.get_running_loop().call_later(SLOW, slow)
+        timer = asyncio.get_running_loop().call_later(SLOW, taken.become_slow)
         try:
             yield
             lane.open = lane.open or not lane.failed
@@ -130,24 +139,26 @@ class Turns(Generic[T]):
             timer.cancel()
             del self._taken[named]
             lane.under_way -= 1
-            lane.slow -= is_slow
+            lane.slow -= taken.slow
 
     def answered(self, named: ObjectId) -> None:
         """Note that the server had an answer, be it a refusal."""
-        lane, _ = self._taken[named]
+        lane = self._taken[named].lane
         lane.open, lane.troubles = True, 0
 
     def failed(self, named: ObjectId, webhook: str = "") -> None:
         """Note that one failed for a while; *webhook*: that this is why."""
-        lane, spared_by = self._taken[named]
+        taken = self._taken[named]
+        lane, self.hung.troubled = taken.lane, True
         lane.failed = True
+        self.hung.times[str(named)] += 1
         if webhook:
-            lane.anew = True
             self._hang(named, webhook)
-            if webhook in spared_by and lane is not self._lane(webhook):
+            if webhook in taken.spared_by and lane is not self._lane(webhook):
                 self._mistaken.add(webhook)
             return
-        lane.troubles += 1
+        # Where none was answered yet, and one took its time, each of the others would as well.
+        lane.troubles += ENOUGH if taken.slow and not lane.open else 1
         if lane.troubles >= ENOUGH:
             lane.over = f"not tried: other objects of kind {named.kind} failed"
 
@@ -156,10 +167,9 @@ class Turns(Generic[T]):
         found: list[T] = []
         for lane in self._lanes.values():
             if lane.over or lane.free:
-                count = len(lane.aside) if lane.over or lane.open or lane.anew else 1
+                count = len(lane.aside) if lane.over or lane.open else 1
                 found += lane.aside[:count]
                 del lane.aside[:count]
-                lane.anew = False
         return found
 
     def _hang(self, named: ObjectId, webhook: str) -> None:
@@ -167,7 +177,6 @@ class Turns(Generic[T]):
         same = {kind for kind, names in self._before.kinds.items() if webhook in names}
         for kind in {named.key, *same}:
             self.hung.kinds.setdefault(kind, set()).add(webhook)
-        self.hung.times[str(named)] += 1
         self._lane(webhook).over = f"not tried: the webhook {webhook} does not answer"
 
     def _silent(self, kind: Kind) -> set[str]:
