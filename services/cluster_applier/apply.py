@@ -125,7 +125,14 @@ class Applying(Outcome):
             return False
         if name in self._waiting or self._ledger.in_flight(name):
             return True
-        return self._pace.at_once(self._one(self._wanted[name], in_turn=False))
+        return self._pace.at_once(self._beside(self._wanted[name]))
+
+    async def _beside(self, one: Wanted) -> None:
+        """Put an object back though it is not its turn, then those that waited for that."""
+        todo: Wanted | None = one
+        while todo is not None:
+            await self._one(todo, in_turn=False)
+            todo = None if str(todo.id) in self._waiting else self.turns.one_beside()
 
     async def _one(self, one: Wanted, *, in_turn: bool = True) -> None:
         self._waiting.discard(str(one.id))
@@ -135,10 +142,10 @@ class Applying(Outcome):
         if reason := self.turns.reason_to_hold(lane):
             self.unfinished = True
             self.hold(one, "failed", reason)
-        elif in_turn and self.turns.put_aside(lane, one):
+        elif self.turns.put_aside(lane, one, beside=not in_turn):
             self._waiting.add(str(one.id))
         else:
-            with self.turns.taken(lane, one.id):
+            with self.turns.taken(lane, one.id, beside=not in_turn):
                 await self._send(one)
             self._go_on(one.id)
 

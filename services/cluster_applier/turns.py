@@ -27,6 +27,8 @@ SLOW = 0.5
 """Seconds after which others of a kind wait for one that has not been answered."""
 ENOUGH = 3
 """So many of a kind in a row fail for a while; then the others are not tried in this round."""
+BESIDE = 16
+"""So many of a kind are sent at most at a time though it is not their turn."""
 
 
 @dataclass(slots=True)
@@ -49,7 +51,8 @@ class _Lane(Generic[T]):
     """Whether one was answered: then many may go at a time."""
     under_way: int = 0
     slow: int = 0
-    """Of those under way."""
+    beside: int = 0
+    """Of those under way: not answered for a while; sent though it was not their turn."""
     failed: bool = False
     troubles: int = 0
     """So many in a row, other than a webhook's."""
@@ -61,6 +64,9 @@ class _Lane(Generic[T]):
     def free(self) -> bool:
         return not self.slow and (self.open or not self.under_way)
 
+    def has_room(self, *, beside: bool) -> bool:
+        return self.beside < (BESIDE if self.free else 1) if beside else self.free
+
 
 @dataclass(slots=True)
 class _Taken(Generic[T]):
@@ -69,6 +75,7 @@ class _Taken(Generic[T]):
     lane: _Lane[T]
     spared_by: frozenset[str]
     """The webhooks known to hang that do not select it."""
+    beside: bool
     slow: bool = False
 
     def become_slow(self) -> None:
@@ -88,6 +95,8 @@ class Turns(Generic[T]):
         self._lanes: dict[Key, _Lane[T]] = {}
         self._taken: dict[ObjectId, _Taken[T]] = {}
         """By who is under way."""
+        self._beside: list[T] = []
+        """Those who wait to go beside the others."""
         self._mistaken: set[str] = set()
         """Webhooks that were met by what they do not select, by all that is known."""
         self._unknown: dict[str, str] = {}
@@ -118,19 +127,29 @@ class Turns(Generic[T]):
             return f"{over}; which objects it selects can't be told: {unknown}"
         return over
 
-    def put_aside(self, key: Key, item: T) -> bool:
-        """Keep *item* for later where it is not its turn; return whether it had to be."""
+    def put_aside(self, key: Key, item: T, *, beside: bool = False) -> bool:
+        """
+        Keep *item* for later where it is not its turn; return whether it had to be.
+
+        *beside*: it goes though it is not its turn, where not many do so already.
+        """
         lane = self._lane(key)
-        if not lane.free:
-            lane.aside.append(item)
-        return not lane.free
+        has_room = lane.has_room(beside=beside)
+        if not has_room:
+            (self._beside if beside else lane.aside).append(item)
+        return not has_room
+
+    def one_beside(self) -> T | None:
+        """Return one of those that wait to go beside the others, for each that has ended."""
+        return self._beside.pop(0) if self._beside else None
 
     @contextmanager
-    def taken(self, key: Key, named: ObjectId) -> Iterator[None]:
+    def taken(self, key: Key, named: ObjectId, *, beside: bool = False) -> Iterator[None]:
         """Be under way for the length of the block."""
         lane, spared_by = self._lane(key), frozenset(self._silent(named.key))
-        taken = self._taken[named] = _Taken(lane=lane, spared_by=spared_by)
+        taken = self._taken[named] = _Taken(lane=lane, spared_by=spared_by, beside=beside)
         lane.under_way += 1
+        lane.beside += beside
         timer = asyncio.get_running_loop().call_later(SLOW, taken.become_slow)
         try:
             yield
@@ -139,6 +158,7 @@ class Turns(Generic[T]):
             timer.cancel()
             del self._taken[named]
             lane.under_way -= 1
+            lane.beside -= beside
             lane.slow -= taken.slow
 
     def answered(self, named: ObjectId) -> None:

@@ -195,6 +195,47 @@ async def test_of_those_that_are_slow_no_more_are_sent_than_were_on_their_way(
     assert len(patched(api)) == 1 + 8
 
 
+async def test_drift_of_many_does_not_meet_a_webhook_that_hangs_many_times(tmp_path: Path) -> None:
+    names = [f"Secret n/{n}" for n in range(300)]
+    api, bundle, release = FakeApi(), bundle_of(names), asyncio.Event()
+    takes(api, bundle)
+
+    async def hung(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.json_response(hangs("h.example.com")[1], status=500)
+
+    for name in names:
+        api.on("PATCH", path(name), hung)
+    todo = wanted(bundle)
+    async with serving(api, tmp_path) as kube:
+        round_ = applying(kube, bundle)
+        working = asyncio.create_task(round_.apply(todo[:1], 16, unchanged=todo))
+        await api.wait_asked("PATCH", path(names[0]), 1)
+        assert all(round_.correct(name) for name in names[1:])
+        await api.wait_asked("PATCH", path(names[1]), 1)
+        release.set()
+        await working
+
+    assert patched(api) == [path(name) for name in names[:2]]
+    assert len(round_.held) == len(names) - 2
+
+
+async def test_drift_of_many_is_put_back_while_others_of_their_kind_hang(tmp_path: Path) -> None:
+    names = [f"Secret n/{n}" for n in range(100)]
+    api, bundle = FakeApi(), bundle_of(names)
+    takes(api, bundle)
+    todo = wanted(bundle)
+    api.on("PATCH", path(names[0]), hang)
+    async with serving(api, tmp_path, timeout=60.0) as kube:
+        round_ = applying(kube, bundle)
+        working = asyncio.create_task(round_.apply(todo[:1], 1, unchanged=todo))
+        await api.wait_asked("PATCH", path(names[0]), 1)
+        assert all(round_.correct(name) for name in names[1:])
+        await api.wait_asked("PATCH", path(names[-1]), 1)
+        assert not working.done()
+        await cancelled(working)
+
+
 async def test_a_busy_server_is_asked_again_when_it_said_so(tmp_path: Path) -> None:
     api, bundle = FakeApi(), bundle_of(MAPS[:1])
     takes(api, bundle)

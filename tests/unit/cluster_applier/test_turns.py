@@ -4,12 +4,13 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
 
 from services.cluster_applier.domain.selection import Selected
-from services.cluster_applier.turns import ENOUGH, Hung, Turns
+from services.cluster_applier.turns import BESIDE, ENOUGH, SLOW, Hung, Turns
 from shared.manifests import ObjectId
 
 pytestmark = [pytest.mark.asyncio(loop_scope="function"), pytest.mark.looptime]
@@ -202,3 +203,22 @@ async def test_whatever_hangs_each_object_ends_and_what_nothing_selects_is_done(
         assert sum(world.met.values()) <= len(names)
     assert world.done == set(objects) - set().union(*hooks.values())
     assert len(world.done) + len(world.held) + sum(world.met.values()) == len(objects)
+
+
+async def test_beside_one_that_is_slow_one_more_goes_and_where_all_is_well_some() -> None:
+    turns, named = Turns[ObjectId](), some(2 * BESIDE)
+    with ExitStack() as stack:
+        stack.enter_context(turns.taken(("", "Secret"), named[0]))
+        await asyncio.sleep(2 * SLOW)
+        assert not turns.put_aside(("", "Secret"), named[1], beside=True)
+        with turns.taken(("", "Secret"), named[1], beside=True):
+            assert turns.put_aside(("", "Secret"), named[2], beside=True)
+        assert not turns.put_aside(("", "Secret"), named[3], beside=True)
+        assert turns.one_beside() == named[2]
+        turns.answered(named[0])
+    with ExitStack() as stack:
+        for one in named[:BESIDE]:
+            assert not turns.put_aside(("", "Secret"), one, beside=True)
+            stack.enter_context(turns.taken(("", "Secret"), one, beside=True))
+        assert turns.put_aside(("", "Secret"), named[-1], beside=True)
+    assert (turns.one_beside(), turns.one_beside(), turns.due()) == (named[-1], None, [])
