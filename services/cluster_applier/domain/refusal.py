@@ -8,6 +8,9 @@ from services.cluster_applier.domain.manner import may_recreate
 from shared.manifests import ObjectId
 
 _WEBHOOK = re.compile('Internal error occurred: failed calling webhook "(?P<name>[^"]+)"')
+_CONVERSION = re.compile("conversion webhook for (?P<kind>.+?) failed: (?P<unreachable>Post )?")
+CONVERTS = "for conversion of "
+"""How the name of a webhook begins that makes one version of a kind out of another."""
 _UNCHANGEABLE = re.compile(
     "Forbidden: updates to|updates may not change|is immutable|may not (be )?change|cannot change"
 )
@@ -31,6 +34,8 @@ def sentence(status: int, reason: str, body: Any, *, named: ObjectId, secret: bo
         return f"{said}; {_remedy(named)}"
     if status == 403 and "cannot impersonate" in reason:
         return f"{said}; allow Flux's own account the verb impersonate of serviceaccounts there"
+    if _CONVERSION.match(reason):
+        return f"{said}; see spec.conversion of the CustomResourceDefinition of {named.kind}"
     return said
 
 
@@ -46,8 +51,10 @@ def _remedy(named: ObjectId) -> str:
 
 def webhook(reason: str) -> str:
     """Return the webhook that could not be asked, where that is why an object was refused."""
-    found = _WEBHOOK.match(reason)
-    return found["name"] if found else ""
+    if found := _WEBHOOK.match(reason):
+        return found["name"]
+    found = _CONVERSION.match(reason)
+    return f"{CONVERTS}{found['kind']}" if found and found["unreachable"] else ""
 
 
 def denied(reason: str) -> str:

@@ -14,7 +14,7 @@ from services.cluster_applier.apply import Applying, Asking
 from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.plan import Wanted
-from services.cluster_applier.domain.refusal import is_final, sentence
+from services.cluster_applier.domain.refusal import is_final, sentence, webhook
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.pace import pace
 from services.cluster_applier.webhooks import Webhooks
@@ -357,6 +357,15 @@ def test_what_admission_refuses_is_no_doubt_about_who_we_are() -> None:
     refused = 'admission webhook "a.example.com" denied the request: no'
     assert not Answer(status=401, body={"message": refused}).unknown
     assert Answer(status=401, body={"message": "Unauthorized"}).unknown
+
+
+def test_a_webhook_that_could_not_be_asked_is_known_by_what_the_server_says() -> None:
+    assert webhook(hangs("h.example.com")[1]["message"]) == "h.example.com"
+    converting = "conversion webhook for example.com/v2, Kind=Widget failed: "
+    unreachable = f'{converting}Post "https://w.n.svc:443/convert?timeout=30s": EOF'
+    assert webhook(unreachable) == "for conversion of example.com/v2, Kind=Widget"
+    assert not webhook(f"{converting}no such size"), "others may be converted"
+    assert not webhook('admission webhook "a.example.com" denied the request')
 
 
 def test_only_what_a_change_of_the_object_alone_can_help_is_final() -> None:
