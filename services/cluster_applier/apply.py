@@ -22,7 +22,7 @@ from services.cluster_applier.kube import Kube
 from services.cluster_applier.outcome import Outcome, unserved, why
 from services.cluster_applier.pace import Pace, pace
 from services.cluster_applier.ports import Answered
-from services.cluster_applier.putting import put
+from services.cluster_applier.putting import operations, put
 from services.cluster_applier.sending import IGNORED, Sent
 from services.cluster_applier.turns import Hung, Turns
 from services.cluster_applier.webhooks import Webhooks
@@ -154,7 +154,8 @@ class Applying(Outcome):
             return labels_of(json.loads(self._bundle.object(one.entry)).get("metadata"))
 
         try:
-            return await self._webhooks.selects(webhook, one.path, {"CREATE", "UPDATE"}, labels)
+            asked = operations(one.id, self._bundle.object(one.entry))
+            return await self._webhooks.selects(webhook, one.path, asked, labels)
         except PermanentError:
             return Selected(yes=False)  # what can't be read is not sent
 

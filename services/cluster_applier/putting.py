@@ -13,6 +13,7 @@ from services.cluster_applier.domain.takeover import leaves_replicas, without_re
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.recreate import recreate
 from services.cluster_applier.sending import Sent, send
+from shared.manifests import ObjectId
 
 
 async def put(
@@ -45,6 +46,12 @@ async def put(
     if not may_recreate(one.id):
         return replace(sent, said=f"fluxcd.io/force does not hold for a {one.id.kind}")
     return await recreate(kube, one.path, body, sent.answer, uid=before.uid if before else "")
+
+
+def operations(named: ObjectId, body: bytes) -> frozenset[str]:
+    """Return what may be asked of the API server while *body* is put."""
+    recreated = asked_by(body).forced and may_recreate(named)
+    return frozenset({"CREATE", "UPDATE", *(("DELETE",) if recreated else ())})
 
 
 def _manner(ledger: Ledger, one: Wanted, body: bytes, before: Applied | None, ssa: str) -> Manner:

@@ -26,7 +26,7 @@ _BASE = "/apis/admissionregistration.k8s.io/v1"
 _PATHS = tuple(f"{_BASE}/{one}webhookconfigurations" for one in ("mutating", "validating"))
 
 Ask = Callable[[], Awaitable[Labels]]
-"""For the labels of an object, only where they matter."""
+"""For the labels that an object is declared with, or has when it is deleted: where they matter."""
 
 
 class Webhooks:
@@ -35,6 +35,8 @@ class Webhooks:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._read: dict[str, Answer] = {}
+        self._live: dict[str, Labels | Selected] = {}
+        """By path: the labels of an object as it is, or why it is taken to be selected or not."""
         self._one_at_a_time = asyncio.Lock()
 
     async def selects(
@@ -58,19 +60,36 @@ class Webhooks:
             return Selected(yes=True, unknown="no configuration holds a webhook of that name")
         asked = request(path, operations)
         for one in found:
-            if ruled(one, asked) and (said := await self._by_labels(one, asked, labels)).yes:
+            if ruled(one, asked) and (said := await self._by_labels(one, path, asked, labels)).yes:
                 return said
         return Selected(yes=False)
 
-    async def _by_labels(self, webhook: Webhook, asked: Request, labels: Ask) -> Selected:
+    async def _by_labels(
+        self, webhook: Webhook, path: str, asked: Request, labels: Ask
+    ) -> Selected:
         by_object, by_namespace = webhook.get("objectSelector"), webhook.get("namespaceSelector")
-        if by_object and not selected(by_object, await labels()):
-            return Selected(yes=False)
-        if by_namespace and asked.is_namespace:
-            return Selected(yes=selected(by_namespace, await labels()))
-        if by_namespace and asked.namespace:
+        said = Selected(yes=True)
+        if by_object:
+            said = await self._by_own(by_object, path, asked, labels)
+        if said.yes and by_namespace and asked.is_namespace:
+            return await self._by_own(by_namespace, path, asked, labels)
+        if said.yes and by_namespace and asked.namespace:
             return await self._by_namespace(by_namespace, asked)
-        return Selected(yes=True)
+        return said
+
+    async def _by_own(
+        self, selector: Mapping[str, Any], path: str, asked: Request, labels: Ask
+    ) -> Selected:
+        """Tell whether labels are selected that an object has, will have, or is to lose."""
+        declared = await labels()
+        if selected(selector, declared) or "UPDATE" not in asked.operations:
+            return Selected(yes=selected(selector, declared))
+        if path not in self._live:
+            self._live[path] = _seen(await self._kube.look(path, accept=METADATA))
+        live = self._live[path]
+        if isinstance(live, Selected):
+            return live
+        return Selected(yes=any(selected(selector, one) for one in (live, {**live, **declared})))
 
     async def _by_namespace(self, selector: Mapping[str, Any], asked: Request) -> Selected:
         answer = await self._get(f"/api/v1/namespaces/{asked.namespace}", accept=METADATA)
@@ -85,6 +104,13 @@ class Webhooks:
             if path not in self._read:
                 self._read[path] = await self._kube.look(path, **more)
             return self._read[path]
+
+
+def _seen(there: Answer) -> Labels | Selected:
+    if there.ok:
+        return labels_of(there.metadata)
+    missing = there.status == 404
+    return Selected(yes=not missing, unknown="" if missing else there.reason)
 
 
 def _webhooks(body: Any) -> list[Webhook]:

@@ -10,7 +10,12 @@ from sandbox.cluster import Cluster
 from shared.contract import SyncCompleted
 from tests.integration.accounts import grant, token_config
 from tests.integration.applier_stage import Stage, configured, staged
-from tests.integration.hanging import NAME, Hanging, wait_met, webhook_that_hangs
+from tests.integration.hanging import (
+    NAME,
+    Hanging,
+    wait_met,
+    webhook_that_hangs,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -114,6 +119,30 @@ async def test_by_an_account_that_may_not_list_webhooks_all_of_the_kind_wait(
                 assert missing in said
             # Another one goes first then, so that those it does not select get their turn.
             await stage.wait(SyncCompleted, lambda one: one.counts["failed"] == 1)
+
+
+async def test_labels_that_others_gave_an_object_count_beside_those_that_are_declared(
+    stage: Stage,
+) -> None:
+    path = f"api/v1/namespaces/{stage.namespace}/configmaps"
+    async with stage.applying():
+        await stage.declare(config_maps())
+        await stage.completed()
+        for number in range(0, COUNT, 2):
+            label = {"metadata": {"labels": {"added": "yes"}}}
+            where = f"{path}/c{number:02}"
+            await stage.kube.call("PATCH", where, label, "application/merge-patch+json")
+        selector = {"matchLabels": {"added": "yes", "guarded": "new"}}
+        async with webhook_that_hangs(stage, "configmaps", objectSelector=selector) as webhook:
+            await wait_met(
+                stage, path, {"metadata": {"name": "p", "labels": selector["matchLabels"]}}
+            )
+            webhook.met = 0
+            await stage.declare(config_maps().replace("'no'", "'new'"))
+            done = await stage.completed()
+
+            assert done.counts == {"configured": COUNT // 2, "failed": COUNT // 2}
+            assert webhook.met == 1
 
 
 async def test_deletions_that_a_webhook_does_not_select_go_on(stage: Stage) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from services.cluster_applier.domain.selection import request, ruled, selected
+from services.cluster_applier.putting import operations
+from shared.manifests import ObjectId
 
 DEPLOYMENT = "/apis/apps/v1/namespaces/n/deployments/web"
 SECRET = "/api/v1/namespaces/n/secrets/s"
@@ -92,3 +94,11 @@ def test_selectors_compare_labels(
     selector: Any, labels: dict[str, str], *, is_selected: bool
 ) -> None:
     assert selected(selector, labels) is is_selected
+
+
+def test_what_asks_to_be_created_anew_may_be_deleted() -> None:
+    forced = b'{"metadata": {"annotations": {"fluxcd.io/force": "enabled"}}}'
+    job, widget = ObjectId.parse("batch/Job n/j"), ObjectId.parse("example.com/Widget n/w")
+    assert operations(job, forced) == {"CREATE", "UPDATE", "DELETE"}
+    assert operations(job, b'{"metadata": {}}') == {"CREATE", "UPDATE"}
+    assert operations(widget, forced) == {"CREATE", "UPDATE"}
