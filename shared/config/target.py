@@ -57,8 +57,8 @@ class Target(Model):
     """Where the inventories are kept; made if it is missing."""
     concurrency: int = Field(default=16, ge=1, le=256)
     """Requests under way at once."""
-    timeout: Period = 30.0
-    """For each request."""
+    timeout: Period = 40.0
+    """For each request; a webhook may take 30 s, and is named only where we wait longer."""
     seal: Seal | None = None
     """Without it Secrets lie in the broker as they lie in git."""
     decryption: Decryption = Field(default_factory=Decryption)
