@@ -1,6 +1,5 @@
 """Applies objects, stage by stage, several at a time; each ends with a result of its own."""
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,6 @@ from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.refusal import is_final, webhook
-from services.cluster_applier.domain.selection import Labels, Selected, labels_of
 from services.cluster_applier.domain.stages import DEFINITIONS, stage, staged
 from services.cluster_applier.domain.takeover import owns_replicas
 from services.cluster_applier.established import wait_established
@@ -22,7 +20,7 @@ from services.cluster_applier.kube import Kube
 from services.cluster_applier.outcome import Outcome, unserved, why
 from services.cluster_applier.pace import Pace, pace
 from services.cluster_applier.ports import Answered
-from services.cluster_applier.putting import operations, put
+from services.cluster_applier.putting import put, selecting
 from services.cluster_applier.sending import IGNORED, Sent
 from services.cluster_applier.turns import Hung, Turns
 from services.cluster_applier.webhooks import Webhooks
@@ -67,7 +65,7 @@ class Applying(Outcome):
     ) -> None:
         super().__init__(carried)
         self.turns = Turns[Wanted](hung)
-        self._webhooks = webhooks
+        self._selects = selecting(webhooks, bundle)
         self._sync = sync
         self._kube = kube
         self._ledger = ledger
@@ -148,16 +146,6 @@ class Applying(Outcome):
             with self.turns.taken(lane, one.id, beside=not in_turn):
                 await self._send(one)
             self._go_on(one.id)
-
-    async def _selects(self, webhook: str, one: Wanted) -> Selected:
-        async def labels() -> Labels:
-            return labels_of(json.loads(self._bundle.object(one.entry)).get("metadata"))
-
-        try:
-            asked = operations(one.id, self._bundle.object(one.entry))
-            return await self._webhooks.selects(webhook, one.path, asked, labels)
-        except PermanentError:
-            return Selected(yes=False)  # what can't be read is not sent
 
     async def _send(self, one: Wanted) -> None:
         name = str(one.id)

@@ -38,7 +38,7 @@ class Deploying:
         self._unserved: frozenset[Wanted] = frozenset()
         """Objects of which it was told that the cluster does not serve their kind."""
         self._placing = Placing(target.discovery)
-        self._hung = Hung()
+        self.hung = Hung()
         """In the last round."""
 
     def forgive(self) -> None:
@@ -70,7 +70,7 @@ class Deploying:
             ),
             webhooks=Webhooks(self._target.kube),
             carried=self._books.carried,
-            hung=self._hung,
+            hung=self.hung,
         )
         applying.held += [one.result for one in opened.unread]
         applying.unfinished = any(one.passing for one in opened.unread)
@@ -97,7 +97,7 @@ class Deploying:
             raise
         finally:
             self._drifting.at_once = lambda _: False
-            self._hung = look.applying.turns.hung
+            self.hung = look.applying.turns.hung
         self._refused |= look.applying.refused
 
     async def _apply(self, look: Look, inventory: Inventory) -> None:

@@ -1,12 +1,13 @@
 """
 What applying a sync would change now: each object that differs is applied without being written.
 
-It goes the way of a real apply, on a rehearsal of the API server, so that both do the same.
+It goes the way of a real apply, on a rehearsal of the API server, so that both do the same: also
+what hangs is met once.
 """
 
 import asyncio
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from services.cluster_applier.decrypting import Opened
@@ -14,11 +15,14 @@ from services.cluster_applier.deploying import Deploying
 from services.cluster_applier.domain.comparing import difference
 from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.plan import Wanted, obsolete
+from services.cluster_applier.domain.refusal import webhook
 from services.cluster_applier.domain.takeover import leaves_replicas
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.outcome import unserved, why
-from services.cluster_applier.putting import put
+from services.cluster_applier.putting import put, selecting
 from services.cluster_applier.target import Target
+from services.cluster_applier.turns import Turns
+from services.cluster_applier.webhooks import Webhooks
 from shared.bundle.format import Bundle
 from shared.contract import DiffMade, ObjectDiff, ObjectResult
 from shared.runtime.tasks import each
@@ -46,15 +50,25 @@ class Diffing:
         gone = () if opened.unread else obsolete(inventory, declared, bundle.header.skipped)
         found: list[ObjectDiff] = []
 
+        turns = Turns[Wanted](self._deploying.hung)
+        selects = selecting(Webhooks(self._target.kube), bundle)
+
         async def look(one: Wanted) -> None:
-            compared = await (
-                self._compared(one, bundle, inventory) if one.path else self._foreseen(one, bundle)
-            )
-            if compared is not None:
-                found.append(compared)
+            if not one.path:
+                found.append(await self._foreseen(one, bundle))
+                return
+            lane = await turns.lane(one.id, one, selects)
+            if reason := turns.reason_to_hold(lane):
+                found.append(_told(one, "failed", reason))
+            elif not turns.put_aside(lane, one):
+                with turns.taken(lane, one.id):
+                    found.extend(await self._compared(one, bundle, inventory, turns))
 
         wanted += placed.unknown
-        await each(wanted[:MOST], look, at_once=AT_ONCE, name="diff")
+        some: Sequence[Wanted] = wanted[:MOST]
+        while some:
+            await each(some, look, at_once=AT_ONCE, name="diff")
+            some = turns.due()
         found += [ObjectDiff(id=name, action="deleted") for name, _ in gone]
         found += [_unread(one.result) for one in opened.unread]
         shown = _as_many_as_fit(sorted(found, key=lambda one: one.id))
@@ -62,30 +76,32 @@ class Diffing:
         return DiffMade(revision=bundle.header.revision, objects=tuple(shown), left_off=left_off)
 
     async def _compared(
-        self, one: Wanted, bundle: Bundle, inventory: Inventory
-    ) -> ObjectDiff | None:
+        self, one: Wanted, bundle: Bundle, inventory: Inventory, turns: Turns[Wanted]
+    ) -> Sequence[ObjectDiff]:
+        """Return what differs of an object, or why that can't be told; nothing where it is same."""
         if reason := self._deploying.never(one):
-            return _told(one, "failed", reason)
+            return [_told(one, "failed", reason)]
         body, known = bundle.object(one.entry), inventory.objects.get(str(one.id))
         there = await self._kube.look(one.path)
         live = there.body if there.ok else None
         sent = await put(self._kube, self._target.ledger, one, body, known)
         answer = sent.answer
         if answer is None:
-            return None
+            return ()
+        turns.failed(one.id, webhook(answer.reason)) if answer.passing else turns.answered(one.id)
         if answer.status == 404 and f"Namespace {one.id.namespace}" in _names(bundle):
-            return await _new(one, bundle)
+            return [await _new(one, bundle)]
         if not answer.ok:
-            return _told(one, "failed", "; ".join(filter(None, (why(one, answer), sent.said))))
+            return [_told(one, "failed", "; ".join(filter(None, (why(one, answer), sent.said))))]
         after = _with_replicas(answer.body, live) if leaves_replicas(one.id.kind, body) else None
         encrypted = one.entry.encrypted or (known is not None and known.encrypted)
         text = await asyncio.to_thread(
             difference, one.id, live, after or answer.body, encrypted=encrypted
         )
         if not text:
-            return None
+            return ()
         said = f"{sent.said}\n" if sent.said else ""
-        return _told(one, "configured" if live else "created", f"{said}{text}")
+        return [_told(one, "configured" if live else "created", f"{said}{text}")]
 
     async def _foreseen(self, one: Wanted, bundle: Bundle) -> ObjectDiff:
         """Return what becomes of an object whose kind is not served, and so can't be tried."""

@@ -1,7 +1,7 @@
 """Puts one object into the cluster as it asks to be: read `domain.manner` for how that may be."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from services.cluster_applier.domain.fields import Path, without
@@ -9,11 +9,15 @@ from services.cluster_applier.domain.inventory import Applied
 from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.manner import Manner, asked_by, may_recreate
 from services.cluster_applier.domain.plan import Wanted
+from services.cluster_applier.domain.selection import Labels, Selected, labels_of
 from services.cluster_applier.domain.takeover import leaves_replicas, without_replicas
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.recreate import recreate
 from services.cluster_applier.sending import Sent, send
+from services.cluster_applier.webhooks import Webhooks
+from shared.bundle.format import Bundle
 from shared.manifests import ObjectId
+from shared.runtime.errors import PermanentError
 
 
 async def put(
@@ -46,6 +50,22 @@ async def put(
     if not may_recreate(one.id):
         return replace(sent, said=f"fluxcd.io/force does not hold for a {one.id.kind}")
     return await recreate(kube, one.path, body, sent.answer, uid=before.uid if before else "")
+
+
+def selecting(webhooks: Webhooks, bundle: Bundle) -> Callable[[str, Wanted], Awaitable[Selected]]:
+    """Return what tells whether a webhook is asked when an object of *bundle* is put."""
+
+    async def selects(webhook: str, one: Wanted) -> Selected:
+        async def labels() -> Labels:
+            return labels_of(json.loads(body).get("metadata"))
+
+        try:
+            body = bundle.object(one.entry)
+            return await webhooks.selects(webhook, one.path, operations(one.id, body), labels)
+        except PermanentError:
+            return Selected(yes=False)  # what can't be read is not sent
+
+    return selects
 
 
 def operations(named: ObjectId, body: bytes) -> frozenset[str]:

@@ -1,13 +1,21 @@
 """A webhook that hangs holds up what it selects, and nothing else: on the real control plane."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.cluster import Cluster
-from shared.contract import SyncCompleted
+from shared.contract import (
+    DiffMade,
+    DiffQuestion,
+    Draft,
+    SuspendRequested,
+    SyncCompleted,
+    SyncHeld,
+)
 from tests.integration.accounts import grant, token_config
 from tests.integration.applier_stage import Stage, configured, staged
 from tests.integration.hanging import (
@@ -78,6 +86,23 @@ async def test_of_those_that_come_later_no_more_meet_a_webhook_than_were_on_thei
             assert again.counts == {"unchanged": COUNT // 2, "failed": COUNT // 2}
             assert webhook.met == met + 1
         assert await stage.kube.get("ConfigMap", "c00", stage.namespace)
+
+
+async def test_a_comparison_by_hand_meets_it_once_and_shows_what_it_does_not_select(
+    stage: Stage,
+) -> None:
+    async with webhook_that_hangs(stage, "configmaps", objectSelector=SELECTED) as webhook:
+        await probed(stage, webhook)
+        async with stage.applying():
+            await stage.bus.publish(Draft(message=SuspendRequested(sync="apps")))
+            await stage.wait(SyncHeld)
+            await stage.declare(config_maps(*range(COUNT // 2)))
+            made = await stage.bus.ask(DiffQuestion(sync="apps"), timeout=20)
+
+            assert isinstance(made, DiffMade)
+            assert Counter(one.action for one in made.objects) == {"created": 20, "failed": 20}
+            assert all(NAME in one.text for one in made.objects if one.action == "failed")
+            assert webhook.met == 1
 
 
 async def test_a_webhook_of_one_namespace_holds_up_no_other(stage: Stage) -> None:
