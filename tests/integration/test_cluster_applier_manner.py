@@ -51,17 +51,22 @@ async def test_a_takeover_names_each_field_and_who_had_it(stage: Stage) -> None:
 
 async def test_merge_leaves_to_others_what_they_set_and_names_it(stage: Stage) -> None:
     await make(stage, "a", k="mine")
-    merged = annotated(config_map("a", k="1", new="1"), ssa="merge")
+    merged = annotated(config_map("a", k="1", b="1", c="1", d="1", e="1"), ssa="merge")
     async with stage.applying():
         await stage.declare(merged)
         (result,) = (await stage.completed()).objects
         assert result.message == "left to others: .data.k (someone)"
-        assert await stage.data("a") == {"k": "mine", "new": "1"}
-        await stage.kube.merge("ConfigMap", "a", {"data": {"new": "mine"}}, stage.namespace)
-        await stage.wait(DriftCorrected)
+        assert await stage.data("a") == {"k": "mine", **dict.fromkeys("bcde", "1")}
+        for key in "bcd":
+            await stage.kube.merge("ConfigMap", "a", {"data": {key: "mine"}}, stage.namespace)
+            (result,) = (await stage.completed()).objects
+            assert f".data.{key} (kubectl-edit)" in result.message
+        assert not [one for one in stage.told if isinstance(one, DriftContested | DriftCorrected)]
+        await stage.kube.merge("ConfigMap", "a", {"data": {"e": None}}, stage.namespace)
+        assert (await stage.wait(DriftCorrected)).fields[0].field == ".data.e"
         await stage.declare(merged + config_map("b", k="1"))
         await stage.completed()
-        assert await stage.data("a") == {"k": "mine", "new": "mine"}
+        assert await stage.data("a") == {**dict.fromkeys("kbcd", "mine"), "e": "1"}
 
 
 async def test_merge_inside_lists_changes_what_is_left(stage: Stage) -> None:

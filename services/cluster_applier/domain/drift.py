@@ -121,7 +121,7 @@ class Drifts:
         ours, contest = our_paths(managed), self.contested.get(name)
         if contest:
             contest.applied(ours)
-        if drift.what == SCALED:
+        if drift.what == SCALED or drift.version == version:  # then nothing was changed back
             return None
         put = causes(drift, ours)
         often = frozenset(path for path in put if self._is_often(name, path, now))

@@ -188,7 +188,7 @@ def test_who_insists_is_put_back_three_times_and_then_left_alone_until_forgiven(
     often = []
     for turn in range(3):
         assert drifts.see("a", drift(turn))
-        corrected = drifts.correct("a", turn, now=float(turn))
+        corrected = drifts.correct("a", turn + 1, now=float(turn))
         assert corrected is not None
         often.append(corrected.contested)
 
@@ -278,6 +278,13 @@ def test_very_many_fields_are_counted_as_the_object() -> None:
     assert corrected is not None
     assert corrected.contested == {WHOLE}
     assert not found.see("x", changed("bob", *many[1:]))
+
+
+def test_who_reverts_himself_or_is_left_what_he_took_is_not_corrected() -> None:
+    found = Drifts()
+    assert found.see("x", changed("eve", "b", key="a", version=7))
+    assert found.correct("x", 7, 1.0, managed("b")) is None
+    assert not found.pending
 
 
 def test_our_fields_are_told_by_our_entry_alone() -> None:
