@@ -52,10 +52,10 @@ class Waiting:
 
     def begin(self, done: SyncCompleted, wanted: Sequence[Wanted]) -> None:
         """Wait until *wanted* are ready, to tell *done* then, and for nothing else any more."""
-        before = self._round
+        before, until = self._round, asyncio.get_running_loop().time() + self._deadline
         if before is not None and before.done.revision == done.revision:
-            done = before.done  # tells what became of the revision, not of a correction since
-        until = asyncio.get_running_loop().time() + self._deadline
+            # It tells what became of the revision, not of a correction since, and no later.
+            done, until = before.done, before.until
         objects = {str(one.id): one for one in wanted if has_health(one.id)}
         self._round, self._over = (
             _Round(done=done, objects=objects, pending=dict(objects), until=until),

@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from aiohttp import web
 
+from services.cluster_applier.answers import Answer
 from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.waiting import Waiting
 from shared.bundle.chunks import Entry
@@ -71,3 +73,27 @@ async def test_an_object_that_cannot_be_read_is_not_ready_and_says_why(tmp_path:
     assert over.healthy is False
     assert over.unhealthy[0].message == "it can't be read: gears are forbidden"
     assert waiting.waits("1")
+
+
+class NeverReady:
+    async def look(self, _: str) -> Answer:
+        condition = {"type": "Ready", "status": "False", "message": "turning"}
+        return Answer(status=200, body={"status": {"conditions": [condition]}})
+
+
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.looptime
+async def test_what_is_put_back_meanwhile_does_not_put_off_the_deadline() -> None:
+    bus, stop = FakeBus(), asyncio.Event()
+    done = SyncCompleted(sync="apps", target="t", repository="r", revision="1")
+    waiting = Waiting("apps", cast("Any", NeverReady()), cast("Any", bus), deadline=60.0)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(waiting.run(stop))
+        for _ in range(13):
+            waiting.begin(done, [wanted("a")])
+            await asyncio.sleep(5)
+        stop.set()
+
+    over = waiting.over("1")
+    assert over is not None
+    assert over.healthy is False
