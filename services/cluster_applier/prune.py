@@ -5,6 +5,7 @@ Nothing is deleted on memory alone: each object is looked at just before, and go
 seen then. Whoever wrote to it since is asked about anew.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from services.cluster_applier.domain.pruning import (
     Fate,
     Judgement,
     Proof,
+    held,
     is_flux_own,
     judged,
 )
@@ -120,10 +122,7 @@ class Pruning:
 
     async def _look(self, some: Sequence[Gone]) -> None:
         """Where many of one collection are to go, read it as a whole."""
-        counts: dict[str, int] = {}
-        for one in some:
-            counts[one.collection] = counts.get(one.collection, 0) + 1
-        for collection, count in counts.items():
+        for collection, count in Counter(one.collection for one in some).items():
             if collection and count >= MANY:
                 await self._list(collection)
 
@@ -215,18 +214,16 @@ class Pruning:
         name = str(gone.id)
         known = self._ledger.fields(name)
         self._ledger.release(name)  # its end is no drift
-        uid, version = judgement.uid, judgement.version
         await faults.reach("delete.before")
-        answer = await patient(
-            self._kube, lambda: self._kube.delete(gone.path, uid=uid, version=version)
-        )
+        asked = {"uid": judgement.uid, "version": judgement.version}
+        answer = await patient(self._kube, lambda: self._kube.delete(gone.path, **asked))
         await faults.reach("delete.after")
         if answer.passing:
             self.turns.failed(gone.id, webhook(answer.reason))
         else:
             self.turns.answered(gone.id)
         if answer.ok or answer.status == 404:
-            self._forget(name, "deleted")
+            self._forget(name, "deleted", held(answer.metadata))
             return True
         self._ledger.restore(name, known)
         if answer.status == 409:

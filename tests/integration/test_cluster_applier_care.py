@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.contract import DriftCorrected
 from tests.integration.applier_stage import ON_BOTH, Stage, applies, config_map
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), ON_BOTH]
@@ -287,3 +288,27 @@ async def test_a_write_that_nobody_remembers_is_found_by_the_next_process(stage:
     async with stage.applying():
         await stage.declare(config_map("a", k="1"), height=3)
         await stage.wait_data("a", {"k": "1"})
+
+
+async def test_what_a_finalizer_holds_is_told_and_comes_back_when_git_has_it_again(
+    stage: Stage,
+) -> None:
+    kept = config_map("b", k="1") + config_map("c", k="1")
+    async with stage.applying():
+        await stage.declare(kept + config_map("a", k="1"))
+        await stage.completed()
+        hold = {"metadata": {"finalizers": ["example.com/hold"]}}
+        await stage.kube.merge("ConfigMap", "a", hold, stage.namespace)
+        await stage.declare(kept)
+        (gone,) = (await stage.completed()).objects
+        assert gone.action == "deleted"
+        assert gone.message == "it ends when its finalizers are done: example.com/hold"
+        await stage.declare(kept + config_map("a", k="2"))
+        assert (await stage.completed()).counts == {"configured": 1, "unchanged": 2}
+        let_go = {"metadata": {"finalizers": None}}
+        await stage.kube.merge("ConfigMap", "a", let_go, stage.namespace)
+        assert (await stage.wait(DriftCorrected)).what == "deleted"
+        await stage.wait_data("a", {"k": "2"})
+        found = await stage.kube.get("ConfigMap", "a", stage.namespace)
+        assert found is not None
+        assert "deletionTimestamp" not in found["metadata"]

@@ -107,6 +107,12 @@ def is_flux_own(named: ObjectId, namespace: str) -> bool:
     return is_map and named.name.startswith("flux-inventory-")
 
 
+def held(metadata: Mapping[str, Any]) -> str:
+    """Return why an object that was deleted is there still, if so."""
+    finalizers = metadata.get("finalizers") or ()
+    return f"it ends when its finalizers are done: {', '.join(finalizers)}" if finalizers else ""
+
+
 _BY_ITSELF = {(("", "ConfigMap"), "kube-root-ca.crt"), (("", "ServiceAccount"), "default")}
 _PASSING = frozenset(
     {("", "Event"), ("events.k8s.io", "Event"), ("", "Endpoints"), ("coordination.k8s.io", "Lease")}
