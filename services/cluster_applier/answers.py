@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from services.cluster_applier.domain.fields import Owned
-from services.cluster_applier.domain.refusal import denied, unreadable
+from services.cluster_applier.domain.refusal import causes, denied, details, unreadable
 
 LONGEST = 1000
 """Characters of a reason."""
@@ -56,18 +56,16 @@ class Answer:
     @property
     def conflicts(self) -> tuple[Owned, ...]:
         """The fields that others have set to something else, where it is refused for that."""
-        details = self.body.get("details") if isinstance(self.body, Mapping) else None
         return tuple(
             Owned(field=str(cause.get("field")), manager=_quoted(str(cause.get("message"))))
-            for cause in (details or {}).get("causes") or ()
+            for cause in causes(self.body)
             if cause.get("reason") == "FieldManagerConflict"
         )
 
     @property
     def names_nothing(self) -> bool:
         """Whether there is no such path at all, rather than no such object."""
-        details = self.body.get("details") if isinstance(self.body, Mapping) else None
-        return self.status == 404 and not (details or {}).get("kind")
+        return self.status == 404 and not details(self.body).get("kind")
 
     @property
     def passing(self) -> bool:
@@ -126,7 +124,7 @@ def decoded(data: bytes) -> Any:
     """Return the JSON that *data* is, or its beginning as text."""
     try:
         return json.loads(data) if data else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return data[:500].decode(errors="replace")
 
 

@@ -185,7 +185,7 @@ class Applying(Outcome):
         if answer is None:
             self._leave(one, sent)
             return
-        meaningless = answer.ok and not answer.metadata
+        meaningless = answer.ok and not answer.metadata.get("uid")
         if answer.transient or meaningless:
             self.unfinished = True
             self.retry_after = max(self.retry_after, answer.retry_after or 0.0)

@@ -16,13 +16,12 @@ import aiohttp
 from kubernetes_asyncio.client import ApiClient
 
 from services.cluster_applier.answers import Answer, body_of, late
+from shared.runtime.retry_after import retry_after
 
 LONGEST_LINE = 2**21
 """Bytes; an event of a watch is one line, and etcd keeps objects of 1.5 MiB."""
 LARGE = 2**20
 """Bytes from which a body is sent in parts, so that others get their turns in between."""
-LONGEST_WAIT = 600.0
-"""Seconds that a server's word to wait is heeded."""
 
 Params = Mapping[str, str]
 NONE: Params = {}
@@ -75,8 +74,7 @@ class Way:
                 body = await body_of(response)
         except TimeoutError:
             return late(seconds)
-        retry = response.headers.get("Retry-After", "")
-        wait = min(float(retry), LONGEST_WAIT) if retry.isdigit() else None
+        wait = retry_after(response.headers.get("Retry-After", ""))
         return Answer(status=response.status, body=body, retry_after=wait)
 
     @asynccontextmanager

@@ -21,6 +21,7 @@ from services.registry_scanner.ports import UnreadableError
 from shared.config.images import Registry
 from shared.images import ImageRef
 from shared.runtime.errors import PermanentError, TemporaryError
+from shared.runtime.retry_after import retry_after
 
 DEFAULT_LIFE = 60.0
 """Seconds that a token lives where the registry does not say."""
@@ -140,7 +141,7 @@ def _check(answer: aiohttp.ClientResponse, ref: ImageRef) -> None:
         raise TemporaryError(
             f"registry {ref.registry_host}",
             f"its token service {answer.url.host} answers {answer.status}",
-            retry_after=documents.retry_after(answer.headers.get("Retry-After", "")),
+            retry_after=retry_after(answer.headers.get("Retry-After", "")),
         )
     raise UnreadableError(
         f"it refuses us ({answer.status}); check username and password in registries"

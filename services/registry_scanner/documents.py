@@ -10,17 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 from yarl import URL
 
 from services.registry_scanner.ports import UnreadableError
 from shared.images.reference import is_tag
-
-LONGEST_WAIT = 600.0
-"""Seconds that a Retry-After is believed at most."""
 
 _CREATED = "org.opencontainers.image.created"
 _BUILT = "org.label-schema.build-date"
@@ -113,18 +109,6 @@ def config_created(body: bytes, digest: str) -> datetime | None:
         if moment.tzinfo is not None and moment.year not in _UNKNOWN_YEARS:
             return moment
     return None
-
-
-def retry_after(value: str) -> float | None:
-    """Return the seconds of a Retry-After, as a number or as a date; capped."""
-    if value.isascii() and value.isdigit():
-        return min(float(value), LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def _checked(body: bytes, told: str | None) -> str:

@@ -16,13 +16,13 @@ import aiohttp
 from prometheus_client import Counter
 from yarl import URL
 
-from services.registry_scanner import documents
 from services.registry_scanner.access import Access, Headers
 from services.registry_scanner.documents import is_same_place
 from services.registry_scanner.ports import MissingError, UnreadableError
 from services.registry_scanner.settings import Settings
 from shared.images import ImageRef
 from shared.runtime.errors import TemporaryError
+from shared.runtime.retry_after import retry_after
 
 SHORT = 5.0
 """Seconds that are waited in place where a registry asks for it; a longer rest is an error."""
@@ -134,7 +134,7 @@ class Hosts:
         """Note how long a registry wants to be left alone; tell whether that is short."""
         if answer.status not in {429, 503}:
             return False
-        seconds = documents.retry_after(answer.headers.get("Retry-After", ""))
+        seconds = retry_after(answer.headers.get("Retry-After", ""))
         if seconds is None:
             return False
         host.rests_until = max(host.rests_until, time.monotonic() + seconds)
@@ -180,7 +180,7 @@ def _check(answer: aiohttp.ClientResponse, ref: ImageRef) -> None:
         return
     if status == 429 or status >= 500:
         reason = "it limits our rate" if status == 429 else f"it answers {status}"
-        wait = documents.retry_after(answer.headers.get("Retry-After", ""))
+        wait = retry_after(answer.headers.get("Retry-After", ""))
         raise TemporaryError(f"registry {host}", reason, retry_after=wait)
     if status in {401, 403}:
         raise UnreadableError(

@@ -75,11 +75,22 @@ def unreadable(reason: str) -> bool:
     return any(said in reason for said in _UNREADABLE)
 
 
+def details(body: Any) -> Mapping[str, Any]:
+    """Return what a refusal tells beside its reason; nothing where somebody else has answered."""
+    found = body.get("details") if isinstance(body, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def causes(body: Any) -> list[Mapping[str, Any]]:
+    """Return the single causes that a refusal tells."""
+    found = details(body).get("causes")
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
 def _without_values(status: int, body: Any) -> str:
-    details = (body.get("details") or {}) if isinstance(body, Mapping) else {}
-    causes = [
+    fields = [
         f"{cause.get('field') or 'the object'} ({cause.get('reason') or 'invalid'})"
-        for cause in details.get("causes") or ()
+        for cause in causes(body)
     ]
-    where = ", ".join(causes) or "check that every value is a string, in base64 under data"
+    where = ", ".join(fields) or "check that every value is a string, in base64 under data"
     return f"the API server refuses it (HTTP {status}; its words may hold values): {where}"

@@ -291,7 +291,9 @@ async def test_errors_of_all_objects_of_a_server_that_is_not_alive_are_its_own(
             await applying(kube, bundle).apply(wanted(bundle), 1)
 
 
-@pytest.mark.parametrize("body", ["", b"\xff", [], {"kind": "Status"}])
+@pytest.mark.parametrize(
+    "body", ["", b"\xff", [], b"[" * 100_000, {"kind": "Status"}, {"metadata": {"name": "a"}}]
+)
 async def test_an_answer_that_means_nothing_spoils_only_its_object(
     tmp_path: Path, body: Any
 ) -> None:
@@ -303,6 +305,23 @@ async def test_an_answer_that_means_nothing_spoils_only_its_object(
         return web.Response(body=data)
 
     api.on("PATCH", path(MAPS[0]), garbage)
+    async with serving(api, tmp_path) as kube:
+        round_ = applying(kube, bundle)
+        await round_.apply(wanted(bundle), 2)
+
+    assert sorted(one.action for one in round_.results) == ["created", "failed"]
+
+
+@pytest.mark.parametrize("status", [404, 409, 422])
+@pytest.mark.parametrize("details", ["no", ["no"], {"causes": "no"}, {"causes": ["no"]}])
+async def test_a_refusal_that_is_not_the_servers_own_spoils_only_its_object(
+    tmp_path: Path, status: int, details: Any
+) -> None:
+    """Whoever stands between us says it in a form of his own."""
+    names = ["Secret n/s", MAPS[0]]
+    api, bundle = FakeApi(), bundle_of(names)
+    takes(api, bundle)
+    api.on("PATCH", path(names[0]), (status, {"message": "not here", "details": details}))
     async with serving(api, tmp_path) as kube:
         round_ = applying(kube, bundle)
         await round_.apply(wanted(bundle), 2)

@@ -1,8 +1,5 @@
 """What registries say is understood, in the forms that real ones use, or refused with a reason."""
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-
 import pytest
 from yarl import URL
 
@@ -99,28 +96,3 @@ def test_the_next_page_is_found_whatever_the_form_of_its_link(
 def test_a_next_page_elsewhere_is_refused(target: str) -> None:
     with pytest.raises(UnreadableError, match="the next page"):
         documents.next_page(PAGE, [f'<{target}>; rel="next"'])
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("0", 0),
-        ("17", 17),
-        ("86400", 600),
-        ("9" * 400, 600),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
-        ("Wed, 21 Oct 2165 07:28:00 GMT", 600),
-        ("", None),
-        ("-1", None),
-        ("1.5", None),
-        ("\u00b2", None),
-        ("soon", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date_and_has_a_cap(value: str, expected: float | None) -> None:
-    assert documents.retry_after(value) == expected
-
-
-def test_retry_after_as_a_date_counts_from_now() -> None:
-    then = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    assert documents.retry_after(then) == pytest.approx(60, abs=5)
