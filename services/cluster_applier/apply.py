@@ -1,6 +1,6 @@
 """Applies objects, stage by stage, several at a time; each ends with a result of its own."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ from services.cluster_applier.domain.inventory import ANY, Applied
 from services.cluster_applier.domain.ledger import Ledger, number
 from services.cluster_applier.domain.ownership import ours
 from services.cluster_applier.domain.plan import Wanted
-from services.cluster_applier.domain.refusal import is_final, webhook
+from services.cluster_applier.domain.refusal import is_final, lacks_namespace, webhook
 from services.cluster_applier.domain.stages import DEFINITIONS, stage, staged
 from services.cluster_applier.domain.takeover import owns_replicas
 from services.cluster_applier.established import wait_established
@@ -62,8 +62,9 @@ class Applying(Outcome):
         webhooks: Webhooks,
         carried: Sequence[ObjectResult] = (),
         hung: Hung | None = None,
+        lacking: Collection[str] = (),
     ) -> None:
-        super().__init__(carried)
+        super().__init__(carried, lacking)
         self.turns = Turns[Wanted](hung)
         self._selects = selecting(webhooks, bundle)
         self._sync = sync
@@ -136,6 +137,9 @@ class Applying(Outcome):
         self._waiting.discard(str(one.id))
         if not await self._is_mine(one):
             return
+        if one.id.namespace in self.lacking:
+            self.hold(one, "failed", "not tried: its namespace is missing, or about to go")
+            return
         lane = await self.turns.lane(one.id, one, self._selects)
         if reason := self.turns.reason_to_hold(lane):
             self.unfinished = True
@@ -203,6 +207,9 @@ class Applying(Outcome):
         if answer.names_nothing:
             self.unserved = self.unfinished = True
             reason = unserved(one)
+        if lacks_namespace(answer.status, answer.body):
+            self.refuse_lacking(one, reason)
+            return
         if is_final(answer.status, answer.reason):
             self.refused[str(one.id)] = one.entry.digest, reason
         self.refuse(one, reason)

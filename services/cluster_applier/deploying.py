@@ -1,5 +1,6 @@
 """Brings what a sync declares onto its cluster: where it belongs, what differs, new kinds last."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from services.cluster_applier import placing
@@ -39,7 +40,8 @@ class Deploying:
         """Objects of which it was told that the cluster does not serve their kind."""
         self._placing = Placing(target.discovery)
         self.hung = Hung()
-        """In the last round."""
+        self._lacking: Collection[str] = ()
+        """Of the last round: what hung, and the namespaces that were not there."""
 
     def forgive(self) -> None:
         """Try what was refused for ever once more."""
@@ -71,6 +73,7 @@ class Deploying:
             webhooks=Webhooks(self._target.kube),
             carried=self._books.carried,
             hung=self.hung,
+            lacking=self._lacking,
         )
         applying.held += [one.result for one in opened.unread]
         applying.unfinished = any(one.passing for one in opened.unread)
@@ -97,7 +100,7 @@ class Deploying:
             raise
         finally:
             self._drifting.at_once = lambda _: False
-            self.hung = look.applying.turns.hung
+            self.hung, self._lacking = look.applying.turns.hung, look.applying.lacking
         self._refused |= look.applying.refused
 
     async def _apply(self, look: Look, inventory: Inventory) -> None:

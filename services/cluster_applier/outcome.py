@@ -15,9 +15,13 @@ logger = structlog.get_logger(__name__)
 
 
 class Outcome:
-    """Of one round; *carried*: what was done in one that did not end."""
+    """
+    Of one round; *carried*: what was done in one that did not end.
 
-    def __init__(self, carried: Iterable[ObjectResult]) -> None:
+    *lacking*: the namespaces that were told to be missing.
+    """
+
+    def __init__(self, carried: Iterable[ObjectResult], lacking: Collection[str]) -> None:
         self.results: list[ObjectResult] = list(carried)
         self.held: list[ObjectResult] = []
         """Of objects that were not even tried; told where there is anything else to tell."""
@@ -28,6 +32,9 @@ class Outcome:
         """A kind was not where the server said that it is."""
         self.unfinished = False
         """Something failed that may work a little later."""
+        self.lacking: set[str] = set()
+        """Namespaces that are missing, or about to go: another sync may make them."""
+        self._lacked = lacking
         self.retry_after = 0.0
         """Seconds before which the server does not want to be asked about that again."""
 
@@ -50,6 +57,15 @@ class Outcome:
     def hold(self, one: Wanted, action: str, reason: str) -> None:
         """Note an object that is not tried; that was told when it became so."""
         self.held.append(_result(one, action, reason))
+
+    def refuse_lacking(self, one: Wanted, reason: str) -> None:
+        """Note an object whose namespace is not there; it is told once, and tried again soon."""
+        self.unfinished = True
+        self.lacking.add(one.id.namespace)
+        if one.id.namespace in self._lacked:
+            self.hold(one, "failed", reason)
+        else:
+            self.refuse(one, reason)
 
     def refuse_unknown(
         self, unknown: Sequence[Wanted], told: Collection[Wanted], discovery: Discovery

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tests.integration.applier_stage import Stage, config_map, definition_of
+from shared.contract import SyncCompleted
+from tests.integration.applier_stage import Stage, applies, config_map, definition_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
@@ -110,3 +111,28 @@ async def test_what_is_one_object_with_and_without_its_namespace_is_applied_once
         assert (await stage.kube.call("GET", path))[1] == before
         await stage.declare(definition + gear)
         assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 2}
+
+
+async def test_what_has_no_namespace_yet_is_told_once_and_works_soon_after_there_is_one(
+    stage: Stage,
+) -> None:
+    """Which may be made by another sync, in the same moment."""
+    name = f"{stage.namespace}-later"
+    namespace = f"---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
+    inside = "".join(
+        config_map(f"m{n}", k="1").replace("{name: ", f"{{namespace: {name}, name: ")
+        for n in range(40)
+    )
+    async with stage.applying():
+        await stage.declare(inside + config_map("a", k="1"))
+        done = await stage.completed()
+        assert done.counts == {"created": 1, "failed": 40}
+        assert f'namespaces "{name}" not found' in done.problems[0].message
+        before = applies()
+        await asyncio.sleep(3.0)  # it is tried again after two seconds
+        assert 1 <= applies() - before <= 16
+        assert not [one for one in stage.told if isinstance(one, SyncCompleted)]
+        await stage.declare(namespace, sync="other")
+        await stage.wait(SyncCompleted, lambda one: one.sync == "other")
+        done = await stage.wait(SyncCompleted, lambda one: one.sync == "apps")
+        assert done.counts == {"created": 40, "unchanged": 1}

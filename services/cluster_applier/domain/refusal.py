@@ -70,6 +70,14 @@ def is_final(status: int, reason: str) -> bool:
     )
 
 
+def lacks_namespace(status: int, body: Any) -> bool:
+    """Tell whether an object's namespace is missing, or about to go."""
+    if status == 404:
+        return details(body).get("kind") == "namespaces"
+    terminating = (cause.get("reason") == "NamespaceTerminating" for cause in causes(body))
+    return status == 403 and any(terminating)
+
+
 def unreadable(reason: str) -> bool:
     """Tell whether an object is refused as none of its kind, which is its own fault."""
     return any(said in reason for said in _UNREADABLE)
