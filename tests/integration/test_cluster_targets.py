@@ -100,6 +100,24 @@ async def test_many_syncs_of_a_cluster_that_hangs_hold_up_none_of_another(
             assert (await stage.completed()).counts == {"created": 1}
 
 
+async def test_a_cluster_that_nothing_leads_to_yet_holds_up_no_other_and_is_reached_later(
+    place: Cluster, tmp_path: Path
+) -> None:
+    later = tmp_path / "later"
+    async with (
+        staged(place, tmp_path) as first,
+        of_two(first, later, tmp_path) as stage,
+        stage.applying(),
+    ):
+        await stage.declare(config_map("b", k="1"), sync="other", target="second")
+        await stage.declare(config_map("a", k="1"))
+        assert (await stage.completed()).counts == {"created": 1}
+        down = await stage.wait(DependencyDown, lambda one: one.dependency == "cluster second")
+        assert "the kubeconfig can't be read" in down.reason
+        later.write_text(place.kubeconfig.read_text())
+        await stage.wait_data("b", {"k": "1"})
+
+
 @asynccontextmanager
 async def silence(directory: Path) -> AsyncIterator[Path]:
     """Yield a kubeconfig of a server that takes connections, and answers nothing."""
