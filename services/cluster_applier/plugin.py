@@ -55,7 +55,7 @@ async def credential(
     try:
         said = await run(
             [path, *map(str, asked.get("args") or ())],
-            environment={**os.environ, **given, **info},
+            environment={**_environment(), **given, **info},
             folder=str(Path.cwd()),
         )
     except OSError as error:
@@ -64,6 +64,11 @@ async def credential(
     if said.code:
         raise ConfigException(f"{command} ended with {said.code}: {_told(said, given)}")
     return _status(command, version, said.output)
+
+
+def _environment() -> Mapping[str, str]:
+    """Return ours, as kubectl passes it on, without the way to the broker."""
+    return {name: one for name, one in os.environ.items() if not name.startswith("AMQP_URL")}
 
 
 def _info(

@@ -45,10 +45,15 @@ async def asked(folder: Path, code: str, **more: Any) -> Mapping[str, Any]:
     return await credential(given, CLUSTER, str(folder))
 
 
-async def test_it_is_run_with_its_arguments_and_told_of_its_cluster(tmp_path: Path) -> None:
+async def test_it_is_run_with_its_arguments_and_told_of_its_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "flux")
+    monkeypatch.setenv("AMQP_URL_CLUSTER_APPLIER", "amqp://u:hunter2@broker/")
     (tmp_path / "ca.crt").write_text("authority")
     code = (
         "found = [sys.argv[1:], os.environ['REGION'], os.environ['KUBERNETES_EXEC_INFO']]\n"
+        "assert 'AWS_PROFILE' in os.environ and 'hunter2' not in str(os.environ)\n"
         f"print(json.dumps({{'apiVersion': '{API}', 'status': {{'token': found}}}}))"
     )
     config = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "a"}}
