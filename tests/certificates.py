@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 
-def certificate(directory: Path) -> tuple[ssl.SSLContext, bytes]:
-    """Return what serves TLS on the loopback address, and its own authority."""
+def certificate(directory: Path, name: str = "IP:127.0.0.1") -> tuple[ssl.SSLContext, bytes]:
+    """Return what serves TLS under a *name*, and its own authority."""
     directory.mkdir(exist_ok=True)
-    named = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    named = ("-subj", "/CN=127.0.0.1", "-addext", f"subjectAltName={name}")
     files = ("-keyout", str(directory / "key"), "-out", str(directory / "certificate"))
     made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1")
     subprocess.run([*made, *named, *files], check=True, capture_output=True)

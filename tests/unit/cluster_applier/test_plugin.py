@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import ssl
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +17,15 @@ from services.cluster_applier.kube import kube
 from services.cluster_applier.plugin import credential
 from shared.config.target import Target
 from shared.runtime.errors import TemporaryError
+from tests.certificates import certificate
 from tests.unit.cluster_applier.fakes import FakeApi, serving
-from tests.unit.cluster_applier.test_kubeconfig import VERSION, only, written
+from tests.unit.cluster_applier.test_kubeconfig import (
+    VERSION,
+    changed,
+    config_of,
+    only,
+    written,
+)
 
 API = "client.authentication.k8s.io/v1"
 CLUSTER = {"server": "https://10.0.0.1"}
@@ -137,6 +145,37 @@ async def test_the_token_that_it_prints_is_shown(tmp_path: Path) -> None:
         file = written(tmp_path, user("./login"))
         async with kube(Target(kubeconfig=file)) as found:
             await found.alive()
+
+
+async def test_the_certificate_that_it_prints_is_shown_to_a_server_that_it_was_told_of(
+    tmp_path: Path,
+) -> None:
+    """The server is one of another name, behind a kubeconfig in a Secret that it keeps itself."""
+    api, (tls, authority) = FakeApi(), certificate(tmp_path / "tls", "DNS:api.example.com")
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(tmp_path / "tls" / "certificate")
+    api.on("GET", "/version", (200, VERSION))
+    pair = {"clientCertificateData": "certificate", "clientKeyData": "key"}
+    status = {key: (tmp_path / "tls" / file).read_text() for key, file in pair.items()}
+    program(tmp_path, printing(**status))
+    async with serving(api, tmp_path, tls=tls):
+        value = config_of(tmp_path, user("./login"))
+        value["clusters"][0]["cluster"] |= {
+            "certificate-authority-data": base64.b64encode(authority).decode(),
+            "tls-server-name": "api.example.com",
+        }
+        (tmp_path / "mine").write_text(json.dumps(value))
+        held = changed(
+            value, "users.0.user", {"client-certificate-data": "", "client-key-data": ""}
+        )
+        for key, name in zip(pair, held["users"][0]["user"], strict=True):
+            held["users"][0]["user"][name] = base64.b64encode(status[key].encode()).decode()
+        data = {"value": base64.b64encode(json.dumps(held).encode()).decode()}
+        api.on("GET", "/api/v1/namespaces/n/secrets/s", (200, {"data": data}))
+        for more in ({}, {"kubeconfig_secret": {"name": "s", "namespace": "n"}}):
+            target = Target.model_validate({"kubeconfig": tmp_path / "mine", **more})
+            async with kube(target) as found:
+                await found.alive()
 
 
 @pytest.mark.parametrize(
