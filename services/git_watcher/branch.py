@@ -193,6 +193,7 @@ class Branch:
             problems=len(rendered.problems),
             skipped=rendered.skipped,
             mark_set=self._mark_set(sync),
+            sealed_to=sync.sealer.name if sync.sealer else "",
         )
         items = (*rendered.items, *rendered.whole)
         return await asyncio.to_thread(pack, header, items, before)

@@ -48,6 +48,8 @@ class Header(BaseModel):
     """Objects that git declares to be ignored: neither applied nor pruned."""
     mark_set: str = ""
     """What the marks of its objects are made with, see `shared.manifests.marks`."""
+    sealed_to: str = ""
+    """Tells public keys apart: with a new pair all is published anew. Empty: nothing is sealed."""
     chunks: tuple[str, ...] = ()
     """Digests of what the chunks list."""
 

@@ -29,6 +29,11 @@ class Sealer:
     fingerprint_key: bytes
     """Only who knows it can try guesses of a Secret's value against its fingerprint."""
 
+    @property
+    def name(self) -> str:
+        """A short name of the public key."""
+        return blake2b(_decoded(self.public_key), digest_size=8).hexdigest()
+
     def seal(self, body: bytes) -> bytes:
         """Return *body* as only the holder of the private key can read it."""
         return bytes(SealedBox(PublicKey(_decoded(self.public_key))).encrypt(body))

@@ -1,6 +1,7 @@
 """git_watcher says what is new on a branch: once, in order, and again as long as it holds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from services.git_watcher import handlers
 from services.git_watcher.branch import Branch
 from services.git_watcher.generating import Generating
 from services.git_watcher.settings import SyncSettings
+from shared.bundle.sealing import Opener, generate
 from shared.bus.port import Outcome
 from shared.contract import (
     Draft,
@@ -312,3 +314,21 @@ async def test_an_encrypted_file_is_told_and_published_as_it_lies_in_git() -> No
     assert (state.objects, state.problems) == (1, ())
     (place,) = bundle.files
     assert bundle.object(place) == text.encode()
+
+
+async def test_with_a_new_pair_of_keys_all_is_published_anew() -> None:
+    pairs = [generate(), generate()]
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {p: hunter2}\n"
+    stage = Stage()
+    stage.mirror.push({"a.yaml": secret})
+    for _, public_key in pairs:
+        stage.syncs = (replace(sync(), public_key=public_key),)
+        stage.restart()
+        for _ in range(2):
+            await stage.handle()
+    first, second = stage.bus.bundles()
+    (entry,) = second.objects
+    assert first.digest != second.digest
+    assert b"aHVudGVyMg==" in replace(second, opener=Opener(pairs[1][0])).object(entry)
+    # What is equal is not applied again.
+    assert [one.digest for one in first.objects] == [one.digest for one in second.objects]
