@@ -118,12 +118,13 @@ def _check_repository(url: str, status: str, why: str) -> None:
 
 
 def _held(client: Client) -> list[str]:
-    """Return a line for each sync that waits until a person lets it delete so much."""
+    """Return a line for each sync that is not applied now, or deletes nothing, until told to."""
     try:
         found = client.get_new("syncs")
     except CommandError:
         return []  # a server of Flux v1 knows no such thing
-    return [tables.not_pruned(one) for one in found if one.get("prune_held")]
+    resting = [tables.held(one) for one in found if one.get("held")]
+    return resting + [tables.not_pruned(one) for one in found if one.get("prune_held")]
 
 
 def _tell_problems(client: Client) -> None:

@@ -106,10 +106,15 @@ def problems(found: Iterable[Found]) -> list[str]:
         lines += [f"{name}: {message}" for name, message in one["failed"].items()]
         lines += [f"{one['name']}: {one['error']}"] if one["error"] else []
         lines += [f"{name}: not ready: {why}" for name, why in one.get("unhealthy", {}).items()]
-        lines += [f"{one['name']}: {one['held']}"] if one.get("held") else []
+        lines += [held(one)] if one.get("held") else []
         if one["prune_reason"]:
             lines.append(not_pruned(one))
     return lines
+
+
+def held(one: Found) -> str:
+    """Return why a sync is not applied now."""
+    return f"{one['name']}: {one['held']}"
 
 
 def not_pruned(one: Found) -> str:

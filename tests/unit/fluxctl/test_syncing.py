@@ -47,6 +47,14 @@ async def test_a_sync_tells_what_waits_to_be_deleted_and_allows_it_when_asked_to
     assert (await gateway.run("--timeout", "1s", "sync", "--allow-prune")).code == 1
 
 
+async def test_a_sync_that_is_suspended_is_not_waited_for_and_told(gateway: Gateway) -> None:
+    gateway.answers |= {CONFIG: READY, UPDATE: "1", JOBS: succeeded(revision=SHA), SYNC: None}
+    gateway.answers[SYNCS] = [{**SYNC_STATE, "held": "suspended by a: maintenance"}]
+    printed = await gateway.run("sync")
+    assert printed.err.endswith("Done.\napps: suspended by a: maintenance\n")
+    assert printed.code == 0
+
+
 async def test_a_sync_that_fails_names_its_job(gateway: Gateway) -> None:
     failed = {"StatusString": "failed", "Err": "git host: refused", "Result": {}}
     gateway.answers |= {CONFIG: READY, UPDATE: "j", JOBS: failed}
