@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.integration.certificates import certificate
+from tests.certificates import certificate
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Answering:
 async def answering(directory: Path, work: Callable[[Any], Any]) -> AsyncIterator[Answering]:
     """Serve a webhook; its files are in *directory*."""
     context, authority = certificate(directory)
-    found = Answering(client={"caBundle": authority}, work=work)
+    found = Answering(client={"caBundle": base64.b64encode(authority).decode()}, work=work)
 
     async def answer(request: web.Request) -> web.Response:
         found.met += 1

@@ -27,7 +27,6 @@ from shared.runtime.errors import TemporaryError
 from tests.certificates import certificate
 from tests.integration.accounts import grant, post
 from tests.integration.applier_stage import Stage, config_map, configured, staged
-from tests.integration.certificates import certificate
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
