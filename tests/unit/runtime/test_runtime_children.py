@@ -32,13 +32,11 @@ sys.exit(asyncio.run(run_all(commands, terminal, grace={grace}, environment={{"A
 """
 
 WAITS = """
-import os, signal, sys, time
-def stop(*_):
-    print("stopping", flush=True)
-    sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 print("pid", os.getpid(), os.environ["ADDED"], flush=True)
-signal.pause()
+signal.sigwait({signal.SIGTERM})
+print("stopping", flush=True)
 """
 DEAF = """
 import os, signal, time
