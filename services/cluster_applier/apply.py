@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from services.cluster_applier.answers import Answer
+from services.cluster_applier.domain.drift import Effect
 from services.cluster_applier.domain.fields import Path
 from services.cluster_applier.domain.inventory import ANY, Applied
 from services.cluster_applier.domain.ledger import Ledger, number
@@ -228,7 +229,9 @@ class Applying(Outcome):
         before, fields = self._known.get(name), ANY if sent.once else ours(metadata)
         version = number(metadata.get("resourceVersion"))
         late = self._ledger.end(name, self._sync, fields, version)
-        self._asking.answered(name, metadata, late, created=created)
+        done = Effect.NONE if before and before.fields == fields else Effect.CHANGED
+        effect = Effect.CREATED if created else done
+        self._asking.answered(name, metadata, late, effect=effect)
         self.applied[name] = Applied(
             digest=one.entry.digest,
             # What was left out is told by nobody else: the next process finds that it differs.

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from services.cluster_applier.domain import telling
-from services.cluster_applier.domain.drift import GONE, WHOLE, Corrected, Drift, Drifts
+from services.cluster_applier.domain.drift import GONE, WHOLE, Corrected, Drift, Drifts, Effect
 from services.cluster_applier.domain.fields import owned
 from services.cluster_applier.domain.ledger import number
 from shared.bus.port import Bus
@@ -58,12 +58,12 @@ class Drifting:
             self.at_once = lambda _: False
 
     def answered(
-        self, name: str, metadata: Mapping[str, Any], late: Drift | None, *, created: bool
+        self, name: str, metadata: Mapping[str, Any], late: Drift | None, *, effect: Effect
     ) -> None:
-        """Note what applying an object put right, or *created*, and what came after it."""
+        """Note what applying an object put right, and what came after it."""
         now = asyncio.get_running_loop().time()
         version, managed = metadata.get("resourceVersion"), metadata.get("managedFields") or ()
-        corrected = self.drifts.correct(name, number(version), now, managed, created=created)
+        corrected = self.drifts.correct(name, number(version), now, managed, effect=effect)
         if corrected:
             self._tell(name, corrected, now)
         if late:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from services.cluster_applier.domain.asked import Asked
-from services.cluster_applier.domain.drift import Drift
+from services.cluster_applier.domain.drift import Drift, Effect
 from shared.contract import DiffMade, Message, SuspendRequested
 
 Tell = Callable[[Sequence[Message]], Awaitable[None]]
@@ -52,6 +52,6 @@ class Answered(Protocol):
     """Told object id, metadata and, if there was, drift that came while it was being applied."""
 
     def __call__(
-        self, name: str, metadata: Mapping[str, Any], late: Drift | None, *, created: bool
+        self, name: str, metadata: Mapping[str, Any], late: Drift | None, *, effect: Effect
     ) -> None:
-        """Take it in; *created*: whether there was no such object."""
+        """Take it in, with what applying it did."""

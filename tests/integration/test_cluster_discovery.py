@@ -1,12 +1,13 @@
 """APIs that have gone, or whose discovery fails: what they hold is kept, and it is told."""
 
+import asyncio
 import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from shared.contract import SyncCompleted
+from shared.contract import DriftCorrected, SyncCompleted
 from tests.integration.applier_stage import DEFINITIONS, Stage, config_map, definition_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
@@ -156,3 +157,33 @@ async def test_a_kind_that_moves_to_another_group_is_the_same_object_after(stage
         await stage.declare(config_map("a", k="1"))
         assert (await stage.completed()).counts == {"deleted": 1, "unchanged": 1}
         assert (await stage.kube.call("GET", path))[0] == 404
+
+
+async def test_a_version_that_is_served_no_more_makes_nothing_look_deleted(stage: Stage) -> None:
+    group = f"{uuid4().hex[:6]}.example.com"
+    path = await stage.define(group, "Thing")
+    old = definition_of(group, "Thing")["spec"]["versions"][0]
+    new = {**old, "name": "v1", "storage": False}
+
+    async def serve(*versions: dict[str, Any]) -> None:
+        change, merge = {"spec": {"versions": versions}}, "application/merge-patch+json"
+        found = await stage.kube.call("PATCH", f"{DEFINITIONS}/things.{group}", change, merge)
+        assert found[0] == 200, found
+
+    async with stage.applying():
+        await stage.declare(custom(group, "v1alpha1", "x"))
+        await stage.completed()
+        await serve(old, new)
+        await stage.declare(custom(group, "v1", "x") + config_map("a", k="1"))
+        async with asyncio.timeout(30):
+            while (await stage.completed()).counts.get("failed"):  # until discovery tells it
+                await asyncio.sleep(0.05)
+        await serve({**old, "served": False, "storage": False}, {**new, "storage": True})
+        done = await stage.wait(SyncCompleted, lambda one: "configured" in one.counts)
+        assert done.counts == {"configured": 1, "unchanged": 1}
+        assert not [one for one in stage.told if isinstance(one, DriftCorrected)]
+        now = f"{path.replace('v1alpha1', 'v1')}/x"
+        assert (await stage.kube.call("DELETE", now))[0] == 200
+        corrected = await stage.wait(DriftCorrected)
+        assert (corrected.what, corrected.id) == ("deleted", f"{group}/Thing {stage.namespace}/x")
+        assert (await stage.kube.call("GET", now))[0] == 200

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from services.cluster_applier.domain.fields import MOST, Entries, Path, lost, our_paths
@@ -19,6 +20,15 @@ WHOLE: Path = ()
 DELETED, CHANGED, SCALED = "deleted", "changed", "scaled"
 """What happened to an object; the last is no drift, but to be applied anew: somebody else scales it
 now, or does no more."""
+
+
+class Effect(StrEnum):
+    """What applying an object did."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    NONE = "none"
+    """As far as its managedFields tell, which know seconds: it is as it was applied before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +115,20 @@ class Drifts:
         return contest.left(drift) if contest and drift else []
 
     def correct(
-        self, name: str, version: int, now: float, managed: Entries = (), *, created: bool = True
+        self,
+        name: str,
+        version: int,
+        now: float,
+        managed: Entries = (),
+        *,
+        effect: Effect = Effect.CREATED,
     ) -> Corrected | None:
         """
         Note that an object was applied, which made it *version*, *managed* by these.
 
-        Return the drift that this put right, and what of it is contested now. A drift that came
-        later stays. What had not to be *created* has not been deleted: it had lost the mark by
-        which we watch it.
+        Return the drift that this put right, if any, and what of it is contested now. A drift that
+        came later stays. What had not to be created has not been deleted: it had lost the mark by
+        which we watch it, or it is served in another version only.
         """
         drift = self.pending.get(name)
         if drift is None or drift.version > version:
@@ -121,8 +137,10 @@ class Drifts:
         ours, contest = our_paths(managed), self.contested.get(name)
         if contest:
             contest.applied(ours)
-        if drift.what == SCALED or drift.version == version:  # then nothing was changed back
-            return None
+        # What no list showed may be there: the kind was asked for in a version that has gone.
+        unseen = drift.what == DELETED and not drift.version and effect is Effect.NONE
+        if drift.what == SCALED or drift.version == version or unseen:
+            return None  # nothing was changed back
         put = causes(drift, ours)
         often = frozenset(path for path in put if self._is_often(name, path, now))
         if often:
@@ -131,7 +149,7 @@ class Drifts:
         if drift.what == CHANGED:
             changed = frozenset(lost(drift.managed, ours))
         else:
-            changed = frozenset() if created else frozenset({MARKED})
+            changed = frozenset() if effect is Effect.CREATED else frozenset({MARKED})
         told = replace(drift, what=CHANGED) if changed else drift
         return Corrected(drift=told, fields=changed, contested=often)
 
