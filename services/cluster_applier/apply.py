@@ -106,9 +106,8 @@ class Applying(Outcome):
     async def _all(self, pace: Pace, some: Sequence[Wanted]) -> None:
         """Apply *some*, and what had to wait for one of its kind; do not wait for what hangs."""
         needed = self._step is not None and self._step <= DEFINITIONS
-        while some:
-            await pace.each(sorted(some, key=self._order), self._one, all_=needed)
-            some = self.turns.due()
+        ordered = sorted(some, key=self._order)
+        await pace.each(ordered, self._one, more=self.turns.due, all_=needed)
 
     def _order(self, one: Wanted) -> tuple[int, int, int]:
         """Return that of the bundle, so that each chunk is opened once; last what hung before."""

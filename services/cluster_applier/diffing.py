@@ -19,13 +19,13 @@ from services.cluster_applier.domain.refusal import webhook
 from services.cluster_applier.domain.takeover import leaves_replicas
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.outcome import unserved, why
+from services.cluster_applier.pace import pace
 from services.cluster_applier.putting import put, selecting
 from services.cluster_applier.target import Target
 from services.cluster_applier.turns import Turns
 from services.cluster_applier.webhooks import Webhooks
 from shared.bundle.format import Bundle
 from shared.contract import DiffMade, ObjectDiff, ObjectResult
-from shared.runtime.tasks import each
 
 AT_ONCE = 8
 MOST = 200
@@ -65,10 +65,8 @@ class Diffing:
                     found.extend(await self._compared(one, bundle, inventory, turns))
 
         wanted += placed.unknown
-        some: Sequence[Wanted] = wanted[:MOST]
-        while some:
-            await each(some, look, at_once=AT_ONCE, name="diff")
-            some = turns.due()
+        async with pace(AT_ONCE, name="diff") as slots:
+            await slots.each(wanted[:MOST], look, more=turns.due)
         found += [ObjectDiff(id=name, action="deleted") for name, _ in gone]
         found += [_unread(one.result) for one in opened.unread]
         shown = _as_many_as_fit(sorted(found, key=lambda one: one.id))

@@ -27,15 +27,35 @@ class Pace:
         self._name = name
 
     async def each(
-        self, items: Iterable[T], work: Callable[[T], Awaitable[None]], *, all_: bool = True
+        self,
+        items: Iterable[T],
+        work: Callable[[T], Awaitable[None]],
+        *,
+        more: Callable[[], Iterable[T]] = tuple,
+        all_: bool = True,
     ) -> None:
-        """Do *work* for all *items*; without *all_* do not wait for those that hang."""
-        tasks: set[asyncio.Task[None]] = set()
-        for item in items:
-            await self._slots.acquire()
-            tasks.add(self._group.create_task(self._one(item, work), name=self._name))
-        if tasks:
-            await asyncio.wait(tasks, timeout=None if all_ else PATIENCE)
+        """
+        Do *work* for all *items*, and for what *more* returns whenever one of them has ended.
+
+        Without *all_* do not wait for those that hang.
+        """
+        now, begun = asyncio.get_running_loop().time, 0.0
+        done: set[asyncio.Task[None]] = set()
+        going: set[asyncio.Task[None]] = set()
+        while True:
+            for item in items:
+                await self._slots.acquire()
+                going.add(self._group.create_task(self._one(item, work), name=self._name))
+                begun = now()
+            if not going:
+                return
+            left = None if all_ else begun + PATIENCE - now()
+            done, going = await asyncio.wait(
+                going, timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                return
+            items = more()
 
     def at_once(self, work: Coroutine[None, None, None]) -> bool:
         """Do *work* beside the rest, without waiting for a slot; return whether it may begin."""

@@ -111,9 +111,7 @@ class Pruning:
             await self._look(some)
             async with pace(self._at_once, name="prune") as slots:
                 ordered = sorted(some, key=lambda one: self.turns.order(one.id))
-                await slots.each(ordered, self._in_turn)
-                while due := self.turns.due():
-                    await slots.each(due, self._in_turn)
+                await slots.each(ordered, self._in_turn, more=self.turns.due)
 
     async def _found(self, name: str, applied: Applied) -> Gone:
         named = ObjectId.parse(name)

@@ -347,6 +347,23 @@ async def test_drift_of_another_object_is_put_back_while_a_large_apply_goes_on(
         await cancelled(working)
 
 
+async def test_what_becomes_due_goes_while_others_hang() -> None:
+    last, waiting = asyncio.Event(), ["second", "last"]
+
+    async def work(item: str) -> None:
+        if item == "hangs":
+            await last.wait()
+        if item == "last":
+            last.set()
+
+    def more() -> list[str]:
+        return [waiting.pop(0)] if waiting else []
+
+    async with asyncio.timeout(5), pace(4, name="round") as slots:
+        await slots.each(["hangs", "first"], work, more=more)
+    assert last.is_set()
+
+
 async def test_what_comes_when_a_round_has_just_ended_is_left_to_the_next() -> None:
     async def work() -> None:
         raise AssertionError
