@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from services.cluster_applier.domain.fields import Path, without
 from services.cluster_applier.domain.inventory import Applied
@@ -12,6 +13,7 @@ from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.selection import Labels, Selected, labels_of
 from services.cluster_applier.domain.takeover import leaves_replicas, without_replicas
 from services.cluster_applier.kube import Kube
+from services.cluster_applier.outcome import why
 from services.cluster_applier.recreate import recreate
 from services.cluster_applier.sending import Sent, send
 from services.cluster_applier.webhooks import Webhooks
@@ -49,7 +51,14 @@ async def put(
         return replace(sent, once=asked.ssa == "if-not-present")
     if not may_recreate(one.id):
         return replace(sent, said=f"fluxcd.io/force does not hold for a {one.id.kind}")
-    return await recreate(kube, one.path, body, sent.answer, uid=before.uid if before else "")
+    return await recreate(
+        kube,
+        one.path,
+        body,
+        sent.answer,
+        uid=before.uid if before else "",
+        why=partial(why, one),
+    )
 
 
 def selecting(webhooks: Webhooks, bundle: Bundle) -> Callable[[str, Wanted], Awaitable[Selected]]:

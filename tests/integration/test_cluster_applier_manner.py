@@ -1,8 +1,10 @@
 """How an object asks to be applied: on the real control plane."""
 
+import json
 from typing import Any
 
 import pytest
+import yaml
 
 from shared.contract import DriftContested, DriftCorrected
 from tests.integration.applier_stage import Stage, config_map
@@ -147,9 +149,47 @@ async def test_force_deletes_nothing_that_could_not_be_created_again(stage: Stag
         before = (await web(stage))["metadata"]["uid"]
         broken = deployment(replicas=-1, app="other")
         await stage.declare(annotated(broken, force="enabled"))
-        assert (await stage.completed()).counts == {"failed": 1}
+        done = await stage.completed()
+        assert done.counts == {"failed": 1}
+        _, _, too = done.problems[0].message.partition("one made anew would be refused, too: ")
+        assert "must be greater than or equal to 0" in too
 
     assert (await web(stage))["metadata"]["uid"] == before
+
+
+ALONE = {
+    "v1 Service": (
+        "spec: {type: NodePort, ports: [{port: 80, nodePort: 30199}]}",
+        "spec: {type: NodePort, clusterIP: 10.96.77.77, ports: [{port: 80, nodePort: 30199}]}",
+    ),
+    "scheduling.k8s.io/v1 PriorityClass": (
+        "{value: 1, globalDefault: true}",
+        "{value: 2, globalDefault: true}",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ALONE)
+async def test_force_makes_anew_also_what_holds_something_that_one_alone_can_have(
+    stage: Stage, what: str
+) -> None:
+    version, _, kind = what.partition(" ")
+
+    def made(text: str) -> str:
+        named = {"apiVersion": version, "kind": kind, "metadata": {"name": stage.namespace}}
+        named["metadata"]["annotations"] = {"fluxcd.io/force": "enabled"}
+        return f"{json.dumps({**named, **yaml.safe_load(text)})}\n" + config_map("b", k="1")
+
+    before, after = ALONE[what]
+    async with stage.applying():
+        await stage.declare(made(before))
+        await stage.completed()
+        await stage.declare(made(after))
+        done = await stage.completed()
+        assert done.counts == {"created": 1, "unchanged": 1}
+        assert done.objects[0].message.startswith("deleted and created anew")
+        await stage.declare(config_map("b", k="1"))
+        await stage.completed()
 
 
 async def test_force_does_not_hold_for_what_holds_data(stage: Stage) -> None:

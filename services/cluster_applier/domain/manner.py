@@ -1,6 +1,7 @@
 """How one object is to be applied: what its annotations ask, and what else is known of it."""
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,9 @@ Not a namespace, a definition or a volume: what they hold would go with them. No
 resource either: nobody can tell what its controller would take down.
 """
 
+_ALONE = frozenset({"clusterIP", "clusterIPs", "healthCheckNodePort"})
+"""Of a Service, beside the ports of nodes, what no other can have."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
@@ -52,6 +56,25 @@ def asked_by(body: bytes) -> Policies:
         return Policies(values={})
     value: Any = json.loads(body)
     return Policies.of(value)
+
+
+def beside(value: dict[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object without what one alone can have, and that which is there has: *held*."""
+    kept = {key: one for key, one in value.items() if key != "globalDefault" or not held.get(key)}
+    spec, held = value.get("spec"), held.get("spec") or {}
+    if value.get("kind") != "Service" or not isinstance(spec, dict):
+        return kept
+    spec = {key: one for key, one in spec.items() if key not in _ALONE or one != held.get(key)}
+    ports = {one.get("nodePort") for one in held.get("ports") or ()}
+    if isinstance(spec.get("ports"), list):
+        spec["ports"] = [_without_node_port(one, ports) for one in spec["ports"]]
+    return {**kept, "spec": spec}
+
+
+def _without_node_port(port: Any, held: Collection[Any]) -> Any:
+    if not isinstance(port, dict) or port.get("nodePort") not in held:
+        return port
+    return {key: one for key, one in port.items() if key != "nodePort"}
 
 
 def may_recreate(named: ObjectId) -> bool:
