@@ -13,6 +13,9 @@ from shared.runtime.errors import TemporaryError
 PAUSE = 2.0
 """Seconds between two looks for kinds that are not known."""
 
+_FORMS = frozenset({"APIGroupDiscoveryList", "APIGroupList", "APIVersions"})
+"""Of what a server says of its groups: today's, and those before 1.26."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
@@ -107,14 +110,23 @@ class Discovery:
                 return
             found: dict[tuple[str, str, str], Resource] = {}
             for root in ("/api", "/apis"):
-                answer = await self._kube.get(root, accept=DISCOVERY)
-                if not answer.ok or not isinstance(answer.body, Mapping):
-                    raise TemporaryError(self._kube.name, f"discovery: {answer.reason}")
-                async for one in self._resources(root, answer.body):
+                async for one in self._served(root):
                     found.setdefault((one.group, one.version, one.kind), one)
             self._known = found
             self._looked, self._expired = now, False
             self.generation += 1
+
+    async def _served(self, root: str) -> AsyncIterator[Resource]:
+        answer = await self._kube.get(root, accept=DISCOVERY)
+        if not answer.ok:
+            raise TemporaryError(self._kube.name, f"discovery: {answer.reason}")
+        if answer.body.get("kind") not in _FORMS:
+            raise TemporaryError(self._kube.name, "discovery: it says something else")
+        try:
+            async for one in self._resources(root, answer.body):
+                yield one
+        except (AttributeError, KeyError, TypeError) as error:
+            raise TemporaryError(self._kube.name, "discovery: it can't be understood") from error
 
     async def _resources(self, root: str, body: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """Yield what is served; of a group that can't be asked now, what it served before."""
