@@ -16,7 +16,7 @@ from services.cluster_applier.domain.comparing import difference
 from services.cluster_applier.domain.inventory import Inventory
 from services.cluster_applier.domain.plan import Wanted, obsolete
 from services.cluster_applier.domain.refusal import webhook
-from services.cluster_applier.domain.takeover import leaves_replicas
+from services.cluster_applier.domain.takeover import unscaled
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.outcome import unserved, why
 from services.cluster_applier.pace import pace
@@ -91,7 +91,9 @@ class Diffing:
             return [await _new(one, bundle)]
         if not answer.ok:
             return [_told(one, "failed", "; ".join(filter(None, (why(one, answer), sent.said))))]
-        after = _with_replicas(answer.body, live) if leaves_replicas(one.id.kind, body) else None
+        governed = self._target.ledger.scalers.governs(str(one.id))
+        leaves = unscaled(one.id.kind, body, governed=governed) is not None
+        after = _with_replicas(answer.body, live) if leaves else None
         encrypted = one.entry.encrypted or (known is not None and known.encrypted)
         text = await asyncio.to_thread(
             difference, one.id, live, after or answer.body, encrypted=encrypted

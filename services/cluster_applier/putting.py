@@ -11,7 +11,7 @@ from services.cluster_applier.domain.ledger import Ledger
 from services.cluster_applier.domain.manner import Manner, asked_by, may_recreate
 from services.cluster_applier.domain.plan import Wanted
 from services.cluster_applier.domain.selection import Labels, Selected, labels_of
-from services.cluster_applier.domain.takeover import leaves_replicas, without_replicas
+from services.cluster_applier.domain.takeover import unscaled
 from services.cluster_applier.kube import Kube
 from services.cluster_applier.outcome import why
 from services.cluster_applier.recreate import recreate
@@ -37,10 +37,9 @@ async def put(
     Fields that are *left* to others stay as they are, if the object is there.
     """
     asked = asked_by(body)
-    # A null would be applied as the default, which is one.
-    if ledger.scalers.governs(str(one.id)) or leaves_replicas(one.id.kind, body):
-        body = without_replicas(one.id.kind, body)
-    manner = _manner(ledger, one, body, before, asked.ssa)
+    scaled = unscaled(one.id.kind, body, governed=ledger.scalers.governs(str(one.id)))
+    body = scaled or body
+    manner = _manner(ledger, one, before, asked.ssa, leave=scaled is not None)
     if left:
         part = json.dumps(without(json.loads(body), left)).encode()
         sent = await send(kube, one.path, part, manner)
@@ -83,8 +82,9 @@ def operations(named: ObjectId, body: bytes) -> frozenset[str]:
     return frozenset({"CREATE", "UPDATE", *(("DELETE",) if recreated else ())})
 
 
-def _manner(ledger: Ledger, one: Wanted, body: bytes, before: Applied | None, ssa: str) -> Manner:
-    leave = leaves_replicas(one.id.kind, body)
+def _manner(
+    ledger: Ledger, one: Wanted, before: Applied | None, ssa: str, *, leave: bool
+) -> Manner:
     scaled = (before is not None and before.replicas) or ledger.scales(str(one.id))
     return Manner(
         ssa=ssa, first=before is None or not before.uid, leave=leave, scales=leave and scaled

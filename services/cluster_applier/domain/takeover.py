@@ -21,16 +21,20 @@ _ITSELF = "."
 Fields = Mapping[str, Any]
 
 
-def leaves_replicas(kind: str, body: bytes) -> bool:
-    """Tell whether an object could say how many replicas there are, and does not."""
-    return kind in _SCALED and _spec(json.loads(body)).get("replicas") is None
+def unscaled(kind: str, body: bytes, *, governed: bool) -> bytes | None:
+    """
+    Return an object without its replicas, where it may not or does not say how many there are.
 
-
-def without_replicas(kind: str, body: bytes) -> bytes:
-    """Return an object that does not say how many replicas there are."""
+    A null does not, and would be applied as the default, which is one. None where it does.
+    """
+    if kind not in _SCALED:
+        return None
     value = json.loads(body)
-    if kind not in _SCALED or "replicas" not in _spec(value):
+    spec = _spec(value)
+    if "replicas" not in spec:
         return body
+    if spec["replicas"] is not None and not governed:
+        return None
     del value["spec"]["replicas"]
     return json.dumps(value).encode()
 
