@@ -84,6 +84,15 @@ class _Loader(kube_config.KubeConfigLoader):
             self.cert_file, self.key_file = (self._file(key, status) for key in PAIR)
         return True
 
+    def _load_user_token(self) -> bool:
+        """Read a token; one in a file counts more, since it is the one that is renewed."""
+        assert self._user, "it has a token"
+        if "tokenFile" in self._user:
+            node, rest = self._user, {**self._user.value}
+            rest.pop("token", None)
+            self._user = kube_config.ConfigNode(node.name, rest, node.path)
+        return bool(super()._load_user_token())
+
     def _file(self, key: str, status: Mapping[str, Any]) -> str | None:
         """Return a file that holds what is found under *key*."""
         held = kube_config.FileOrData(

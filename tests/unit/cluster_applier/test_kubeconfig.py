@@ -71,7 +71,8 @@ async def test_a_token_that_expired_is_fetched_once_by_many_who_need_it(
     token.write_text("first")
     api.on("GET", "/version", only("first"))
     async with serving(api, tmp_path):
-        user = program(tmp_path) if way == "program" else {"tokenFile": str(token)}
+        old = {"token": "old"}  # kubectl prefers a file, too
+        user = program(tmp_path) if way == "program" else {"tokenFile": str(token), **old}
         async with kube(Target(kubeconfig=written(tmp_path, user))) as found:
             await alive(found, 1)
             token.write_text("second")
