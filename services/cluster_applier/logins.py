@@ -3,8 +3,8 @@ Logs in as kubeconfigs say, in the place of what kubernetes-asyncio has for that
 
 Its OIDC does not verify who an issuer is unless the kubeconfig names an authority, and then can't
 connect; it wants a new refresh token each time, though many issuers give none; and it fails where
-it would keep what it got. Programs it leaves behind when they hang, and logs what they say; and
-what it does not know of a user it overlooks.
+it would keep what it got. Its errors quote users whole. Programs it leaves behind when they hang,
+and logs what they say; and what it does not know of a user it overlooks.
 """
 
 import ssl
@@ -56,6 +56,13 @@ class _Keeping(kube_config.KubeConfigMerger):
 
     def save_changes(self, *_: Any) -> None:
         super().save_changes()
+
+    def _merge(self, item: str, add_cfg: Any, path: str) -> None:
+        """Take in the users of a file, or its clusters, under names that hold nothing of them."""
+        super()._merge(item, add_cfg, path)
+        assert self.config_merged, "it is there by now"
+        for number, node in enumerate(self.config_merged.value[item]):
+            node.name = f"{node.path}: {item}[{number}]"  # errors name it
 
 
 class _Loader(kube_config.KubeConfigLoader):

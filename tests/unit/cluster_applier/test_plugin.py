@@ -185,6 +185,10 @@ async def test_the_certificate_that_it_prints_is_shown_to_a_server_that_it_was_t
         ({"auth-provider": {"name": "gcp"}}, "there is no auth-provider gcp any more; use exec"),
         ({"exec": {"command": "x"}}, "exec names no command, or no apiVersion"),
         ({"exec": "hunter2"}, "it holds no kubeconfig"),
+        (
+            {"auth-provider": {"name": "oidc", "config": {"refresh-token": "hunter2"}}},
+            r"Expected key client-id in .*users\[0\]/user/auth-provider/config",
+        ),
         ("hunter2", "it holds no kubeconfig"),
     ],
 )
