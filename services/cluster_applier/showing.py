@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from services.cluster_applier.discovery import Resource
 from services.cluster_applier.domain.drift import Drift
-from services.cluster_applier.domain.ledger import Ledger, Seen
+from services.cluster_applier.domain.ledger import Ledger, Seen, number
 from services.cluster_applier.domain.scaling import KINDS as SCALERS
 from services.cluster_applier.domain.status import is_told
 from shared.manifests import ObjectId
@@ -62,9 +62,9 @@ class Showing:
             sync, drift = found
             self._drift(sync, seen.id, drift)
 
-    def missing(self, resource: Resource, there: Collection[str]) -> None:
-        """Tell what is gone of a kind of which *there* is all that is left."""
-        for seen in self._ledger.missing(resource.key, there, _now()):
+    def missing(self, resource: Resource, there: Collection[str], version: str = "") -> None:
+        """Tell what is gone of a kind of which *there* is all that is left, in this *version*."""
+        for seen in self._ledger.missing(resource.key, there, _now(), number(version)):
             self.judge(seen)
         for named in self._ledger.scalers.missing(resource.key, there):
             self._scaled(named, None)

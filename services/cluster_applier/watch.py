@@ -189,9 +189,10 @@ class Watches:
                 for item in body.get("items") or ():
                     there.add(str(self._showing.see(resource, item, gone=False)))
                 metadata = body.get("metadata") or {}
-        self._showing.missing(resource, there)
+        version = str(metadata.get("resourceVersion", ""))
+        self._showing.missing(resource, there, version)
         self._looked[resource.key] = begun
-        return str(metadata.get("resourceVersion", ""))
+        return version
 
     async def _follow(self, resource: Resource, version: str) -> str:
         """Watch from *version*; return where to go on, or nothing to start over from a list."""

@@ -60,6 +60,8 @@ class Ledger:
 
     _owners: dict[str, str] = field(default_factory=dict)
     _fields: dict[str, str] = field(default_factory=dict)
+    _versions: dict[str, int] = field(default_factory=dict)
+    """Of what we applied: what is older was read before, and tells nothing."""
     _in_flight: dict[str, Seen | None] = field(default_factory=dict)
     _ignored: set[str] = field(default_factory=set)
     _scaling: set[str] = field(default_factory=set)
@@ -74,6 +76,7 @@ class Ledger:
         for name, applied in inventory.objects.items():
             if self._owners.setdefault(name, inventory.sync) == inventory.sync and applied.fields:
                 self._fields[name] = applied.fields
+                self._versions.pop(name, None)  # of a cluster that was restored they are less
 
     def owner(self, name: str) -> str | None:
         """Return the sync that owns an object."""
@@ -103,6 +106,7 @@ class Ledger:
         """Forget an object: it is about to be deleted."""
         self._owners.pop(name, None)
         self._fields.pop(name, None)
+        self._versions.pop(name, None)
 
     def fields(self, name: str) -> tuple[str, str]:
         """Return owner and fields of an object, to restore them by."""
@@ -125,6 +129,7 @@ class Ledger:
         seen = self._in_flight.pop(name, None)
         self._owners.setdefault(name, sync)
         self._fields[name] = fields
+        self._versions[name] = version
         if seen is None or seen.version <= version or _is_as(seen, fields):
             return None
         return _drift(seen)
@@ -142,7 +147,7 @@ class Ledger:
         if seen.id in self._in_flight:
             self._in_flight[seen.id] = seen
             return None
-        if expected is None or seen.ignored:
+        if expected is None or seen.ignored or self._is_older(seen.id, seen.version):
             return None
         if not _is_as(seen, expected) or again:
             return self._owners[seen.id], _drift(seen)
@@ -159,13 +164,23 @@ class Ledger:
             if name in self._fields and self.scales(name) == is_new:
                 yield self._owners[name], name, _scaled(at)
 
-    def missing(self, kind: tuple[str, str], there: Iterable[str], at: float) -> Iterable[Seen]:
-        """Return what we own of a group and kind and is not *there*."""
+    def missing(
+        self, kind: tuple[str, str], there: Iterable[str], at: float, version: int = 0
+    ) -> Iterable[Seen]:
+        """
+        Return what we own of a group and kind and is not *there*.
+
+        *version* is that of the list; what was applied since could not be in it.
+        """
         found = frozenset(there)
         for name in list(self._fields):
             named = ObjectId.parse(name)
-            if named.key == kind and name not in found:
+            if named.key == kind and name not in found and not self._is_older(name, version):
                 yield Seen(id=name, fields="", version=0, manager="", at=at, gone=True)
+
+    def _is_older(self, name: str, version: int) -> bool:
+        """Tell whether what was read in a *version* was so before we applied an object."""
+        return 0 < version < self._versions.get(name, 0)
 
 
 def _is_as(seen: Seen, expected: str) -> bool:

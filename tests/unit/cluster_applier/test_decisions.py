@@ -159,6 +159,20 @@ def test_our_own_write_is_no_drift_but_a_change_right_after_it_is() -> None:
     assert late.version == 7
 
 
+def test_what_was_read_before_an_object_was_applied_tells_nothing_of_it() -> None:
+    ledger, kind, name = Ledger(), ("", "ConfigMap"), "ConfigMap a"
+    ledger.end(name, "apps", "after", 6)
+
+    assert ledger.judge(seen("before", version=5)) is None
+    assert list(ledger.missing(kind, (), 1.0, version=5)) == []
+    assert [one.id for one in ledger.missing(kind, (), 1.0, version=6)] == [name]
+    assert ledger.judge(seen("theirs", version=7)) is not None
+
+    # A cluster that was restored from a backup counts from less again.
+    ledger.claim(inventory(ConfigMap_a=Applied(fields="after")))
+    assert ledger.judge(seen("theirs", version=5)) is not None
+
+
 def test_the_first_owner_of_an_object_keeps_it() -> None:
     ledger = Ledger()
     ledger.claim(inventory(ConfigMap_a=Applied(fields="f")))
