@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from services.cluster_applier import placing
 from services.cluster_applier.apply import Applying
-from services.cluster_applier.domain.inventory import Applied, Inventory
+from services.cluster_applier.domain.inventory import Applied, Inventory, Removal
 from services.cluster_applier.domain.plan import Plan
 from services.cluster_applier.inventory_store import CONFIRMED
 from services.cluster_applier.look import Look
@@ -17,11 +17,12 @@ from shared.runtime.errors import TemporaryError
 class Books:
     """The inventory of one sync, written before anything new and after everything."""
 
-    def __init__(self, sync: str, target: Target) -> None:
+    def __init__(self, sync: str, target: Target, removal: Removal | None = None) -> None:
         self.carried: list[ObjectResult] = []
         """What was done in a round that did not end, to be told with the next one."""
         self._sync = sync
         self._target = target
+        self._removal = removal
         self._inventory: Inventory | None = None
         self._unwritten = False
         """Something is remembered that the cluster does not hold yet."""
@@ -84,6 +85,12 @@ class Books:
             self._inventory = _merged(self._inventory, applying, gone)
             self._unwritten = True
 
+    async def unmark(self) -> None:
+        """Write down that the objects stay when the sync is removed, if they were to go."""
+        inventory = await self.known()
+        if inventory.removal and not self._removal:
+            await self._save(inventory.model_copy(update={"removal": None}))
+
     async def suspend(self, reason: str) -> None:
         """Write down why the sync is to rest; without a *reason* it goes on."""
         inventory = await self.known()
@@ -106,6 +113,8 @@ class Books:
                 "generation": header.generation,
                 "before": known.base if look.kept else 0,
                 "ready": header.revision if ready else "",
+                "removal": self._removal
+                and self._removal.model_copy(update={"mark_set": header.mark_set}),
             }
         )
         if merged != known or self._unwritten:

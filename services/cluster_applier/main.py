@@ -9,6 +9,8 @@ from secrets import token_hex
 from services.cluster_applier import handlers
 from services.cluster_applier.bursts import BURSTS
 from services.cluster_applier.domain.drift import Drift
+from services.cluster_applier.lease import Work
+from services.cluster_applier.removing import Removing
 from services.cluster_applier.settings import Settings
 from services.cluster_applier.sync import Sync
 from services.cluster_applier.target import Target, target
@@ -30,12 +32,15 @@ async def wire(config: Config, bus: Bus, _health: Health) -> AsyncIterator[Mappi
     def drift(sync: str, name: str, what: Drift) -> None:
         syncs[sync].drifting.see(name, what)
 
+    def removing(one: Target) -> Work:
+        return Removing(one, settings.file).run
+
     due = [(Draft(message=SyncRequested(sync=one.name)), one.interval) for one in settings.syncs]
     async with AsyncExitStack() as stack:
         targets: dict[str, Target] = {}
         workers: dict[str, Worker] = {}
         for each in settings.targets:
-            opening = target(each, bus, identity, drift=drift)
+            opening = target(each, bus, identity, drift=drift, more=removing)
             targets[each.name], more = await stack.enter_async_context(opening)
             workers |= more
         for one in settings.syncs:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
-from shared.config.model import Config
+from services.cluster_applier.domain.inventory import Removal
+from services.cluster_applier.domain.removal import is_allowed
+from shared.config.model import Config, Sync
 from shared.config.target import Target
 from shared.git.identity import repository_id
 from shared.manifests import ObjectId
@@ -19,6 +21,8 @@ class SyncSettings:
     prune: bool
     prune_limit: float
     prune_dry_run: bool
+    removal: Removal | None = None
+    """What becomes of its objects when it is not named any more; None: they stay."""
     interval: float
     namespaces: frozenset[str] = frozenset()
     """Those that may be applied to; empty for all."""
@@ -32,9 +36,17 @@ class SyncSettings:
 
     def allows(self, named: ObjectId) -> bool:
         """Tell whether an object may be applied; of Flux v1: cluster-scoped ones may."""
-        is_namespace = named.kind == "Namespace" and not named.group
-        namespace = named.name if is_namespace else named.namespace
-        return not self.namespaces or not namespace or namespace in self.namespaces
+        return is_allowed(named, self.namespaces)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """The `flux.yaml` that was read."""
+
+    generation: int = 0
+    """0 where its owner does not number it."""
+    syncs: frozenset[str] = frozenset()
+    """All that it names, of every target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,7 @@ class Settings:
     syncs: tuple[SyncSettings, ...]
     targets: tuple[Target, ...]
     """Those that a sync names."""
+    file: File
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -58,6 +71,7 @@ class Settings:
                     prune=sync.prune,
                     prune_limit=sync.prune_limit,
                     prune_dry_run=sync.prune_dry_run,
+                    removal=_removal(sync, config),
                     interval=sync.sync_interval,
                     namespaces=frozenset(sync.namespaces),
                     service_account=sync.service_account,
@@ -68,4 +82,19 @@ class Settings:
                 for sync in config.syncs
             ),
             targets=tuple(target for target in config.targets if target.name in used),
+            file=File(
+                generation=config.generation if config.is_numbered else 0,
+                syncs=frozenset(sync.name for sync in config.syncs),
+            ),
         )
+
+
+def _removal(sync: Sync, config: Config) -> Removal | None:
+    if not sync.prune_on_removal or not sync.prune or sync.prune_dry_run:
+        return None
+    return Removal(
+        target=sync.target,
+        generation=config.generation,
+        service_account=sync.service_account,
+        namespaces=tuple(sorted(sync.namespaces)),
+    )

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from services.cluster_applier.decrypting import Decrypting
+from services.cluster_applier.domain.inventory import Inventory
 from shared.bundle.format import Bundle, Header
 from shared.bundle.store import Shelf
 from shared.runtime.tasks import each
@@ -76,6 +77,34 @@ class Siblings:
         await each(others, look, at_once=AT_ONCE, name="siblings")
         return found, min(late, default="")
 
+    async def declaring(
+        self, names: Collection[str], applied: Mapping[str, Inventory], generation: int
+    ) -> tuple[Mapping[str, str], str]:
+        """
+        Return who declares which of *names*.
+
+        With it half a sentence, if not all is *applied* that a `flux.yaml` of *generation* or a
+        later one declares: what is nobody's yet may be somebody's then.
+        """
+        found: dict[str, str] = {}
+        late: list[str] = []
+
+        async def look(sync: str) -> None:
+            async with self._turns[sync]:
+                bundle = await self._shelves[sync].newest()
+            if bundle is None or bundle.header.generation < generation:
+                late.append(f"the sync {sync} is not declared yet by generation {generation}")
+                return
+            opened = await self._decrypting.opened(bundle)
+            found.update(dict.fromkeys(self._declared(sync, opened.bundle) & set(names), sync))
+            if opened.unread or bundle.header.problems:
+                late.append(f"not all of the sync {sync} can be read")
+            elif not _is_applied(bundle.header, applied.get(sync)):
+                late.append(f"the sync {sync} is not applied yet as it is declared")
+
+        await each(list(self._shelves), look, at_once=AT_ONCE, name="siblings")
+        return found, min(late, default="")
+
     async def _newest(self, sync: str, header: Header) -> Bundle | None:
         """Return the bundle of a sibling; of the same repository wait for the same revision."""
         shelf = self._shelves.get(sync)
@@ -96,6 +125,13 @@ class Siblings:
         if known is None or known[0] != bundle.digest:
             known = self._ids[sync] = bundle.digest, frozenset(_ids(bundle))
         return known[1]
+
+
+def _is_applied(header: Header, inventory: Inventory | None) -> bool:
+    if inventory is None or inventory.repository != header.repository:
+        return False
+    done = inventory.revision, inventory.generation
+    return done == (header.revision, header.generation)
 
 
 def _is_behind(other: Header, header: Header) -> bool:

@@ -65,7 +65,7 @@ class Sync:
         self._bus = bus
         self._others = others
         self._declared = Declared(settings, bus, target.opener)
-        self._books = Books(settings.name, target)
+        self._books = Books(settings.name, target, settings.removal)
         self._holding = Holding(settings, others)
         self._kube = target.kube.acting_as(settings.service_account)
         self._deploying = Deploying(settings, self._kube, target, self._books, self.drifting)
@@ -78,6 +78,7 @@ class Sync:
     async def reconcile(self, asked: Asked, tell: Tell) -> None:
         """Apply what differs, unless the sync is held; tell what came of it."""
         begun = asyncio.get_running_loop().time(), self._target.kube.requests
+        await self._books.unmark()
         inventory = await self._books.known()
         if inventory.suspended:
             await self._books.confirm(at_most=JUST_NOW)  # another replica may have resumed it

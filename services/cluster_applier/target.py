@@ -1,7 +1,7 @@
 """One cluster with everything that is kept of it: kinds, inventories, ledger, watches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -114,13 +114,18 @@ class Target:
 
 @asynccontextmanager
 async def target(
-    settings: Settings, bus: Bus, identity: str, *, drift: OnDrift
+    settings: Settings,
+    bus: Bus,
+    identity: str,
+    *,
+    drift: OnDrift,
+    more: Callable[["Target"], Work],
 ) -> AsyncIterator[tuple[Target, Mapping[str, Worker]]]:
     """
     Open a cluster; yield it with the workers of what belongs to the whole of it.
 
     Workloads are watched from the start, other kinds once they are applied. *drift* is told what
-    differs of the syncs that this process works on.
+    differs of the syncs that this process works on. *more* is done by who holds the Lease, too.
     """
     ledger, here = Ledger(), set[str]()
 
@@ -157,7 +162,7 @@ async def target(
             places=asyncio.Semaphore(PLACES),
         )
         following = Following(api.beside(), found.inventories, watches.reach, found.take_in)
-        parts = (live.run, elsewhere.run, following.run, watches.run)
+        parts = (live.run, elsewhere.run, following.run, watches.run, more(found))
         yield found, {f"overlook {settings.name}": partial(lease.run, work=partial(_all, parts))}
 
 

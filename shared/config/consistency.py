@@ -31,6 +31,7 @@ def contradictions(values: Any) -> Iterator[tuple[Keys, str]]:
     yield from _unknown_targets(whole)
     yield from _dependencies(_items(whole, "syncs"))
     yield from _no_renderer(whole)
+    yield from _no_generation(whole)
     yield from _shared_ports(_mapping(whole.get("health")))
 
 
@@ -100,6 +101,15 @@ def _no_renderer(whole: Mapping[Any, Any]) -> Iterator[tuple[Keys, str]]:
         if _mapping(sync.get("git")).get("manifest_generation") is True:
             where = ("syncs", index, "git", "manifest_generation")
             yield where, "needs a renderer: write `renderer: {}` and start services.renderer"
+
+
+def _no_generation(whole: Mapping[Any, Any]) -> Iterator[tuple[Keys, str]]:
+    if whole.get("generation"):
+        return
+    for index, sync in enumerate(_items(whole, "syncs")):
+        if sync.get("prune_on_removal") is True:
+            where = ("syncs", index, "prune_on_removal")
+            yield where, "needs a generation: write one, and raise it with every change of the file"
 
 
 def _shared_ports(health: Mapping[Any, Any]) -> Iterator[tuple[Keys, str]]:

@@ -36,9 +36,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     told = _told(path, document, overrides, found)
     if config is None or told:
         raise ConfigError(told)
-    return _placed(config, path.absolute().parent).model_copy(
-        update={"generation": config.generation or changed}
-    )
+    return _placed(config, path.absolute().parent).dated(changed)
 
 
 def _read(path: Path) -> tuple[str, int]:

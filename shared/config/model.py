@@ -9,7 +9,7 @@ and `gateway` for the parts.
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from shared.config.broker import Broker
 from shared.config.consistency import PORTS, contradictions
@@ -38,6 +38,9 @@ class Sync(Model):
     prune_dry_run: bool = False
     """Only tell what would be deleted, also where *prune* is off. Flux v1:
     --sync-garbage-collection-dry."""
+    prune_on_removal: bool = False
+    """Delete what was applied once a newer `flux.yaml` does not name the sync any more; else it
+    stays. Needs *generation*. Nothing is deleted where *prune* is off or *prune_dry_run* on."""
     sync_interval: Period = 300.0
     """How often all is compared, even if nothing seems to have changed."""
     default_namespace: Name = "default"
@@ -97,6 +100,20 @@ class Config(Model):
     """Caches that cost time when lost, and nothing else. Each service has a folder of its own."""
     shutdown_grace: Period = 20.0
     """How long a service may finish what it holds after SIGTERM."""
+    _dated: bool = PrivateAttr(default=False)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether its owner numbers its generations: a copy may have a later time of change."""
+        return self.generation > 0 and not self._dated
+
+    def dated(self, changed: int) -> Self:
+        """Return the same with the time of its last change, if it has no generation."""
+        if self.generation:
+            return self
+        found = self.model_copy(update={"generation": changed})
+        found._dated = True  # noqa: SLF001 - it is our own copy
+        return found
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

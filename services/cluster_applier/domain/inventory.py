@@ -47,6 +47,22 @@ class Applied(BaseModel):
         return self.model_copy(update={"digest": ""})
 
 
+class Removal(BaseModel):
+    """How the objects of a sync go once a newer `flux.yaml` does not name it any more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    target: str
+    generation: int
+    """Of the `flux.yaml` that wants it."""
+    service_account: str = ""
+    """`namespace/name` of whom to act as; empty for ourselves."""
+    namespaces: tuple[str, ...] = ()
+    """Those that may be deleted from; empty for all."""
+    mark_set: str = ""
+    """What the marks of the objects are made with."""
+
+
 class Inventory(BaseModel):
     """What one sync has in the cluster."""
 
@@ -67,6 +83,8 @@ class Inventory(BaseModel):
     """The revision of which all was applied and, where the sync waits for that, ready."""
     suspended: str = ""
     """Who wants the sync to rest, and why; empty for nobody."""
+    removal: Removal | None = None
+    """None: when the sync is not named any more, its objects stay."""
     objects: Mapping[str, Applied] = {}
     """By object id."""
     lost: str = Field(default="", exclude=True)

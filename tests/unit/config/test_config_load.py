@@ -107,6 +107,10 @@ gateway: {listen: "[::]:1"}
             "syncs: [{name: a, git: {url: x, manifest_generation: true}}]",
             "1: syncs.0.git.manifest_generation: needs a renderer: write `renderer: {}`",
         ),
+        (
+            "syncs: [{name: a, git: {url: x}, prune_on_removal: true}]",
+            "1: syncs.0.prune_on_removal: needs a generation: write one",
+        ),
         (MINIMAL + "registries: [{host: h}, {host: h}]", "4: registries.1.host: 'h' is given"),
         (MINIMAL + "gateway: {listen: ':http'}", "4: gateway: listen ':http' must be host:port"),
         (MINIMAL + "shutdown_grace: 0s", "4: shutdown_grace: must be greater than 0"),
@@ -232,6 +236,8 @@ def test_without_a_generation_the_time_of_the_change_counts(read: Read, tmp_path
     assert load(tmp_path / "flux.yaml", {}).generation == 1_700_000_000
     assert read("generation: 7\n" + MINIMAL).generation == 7
     assert read("generation: 0\n" + MINIMAL).generation > 1_700_000_000
+    assert read("generation: 7\n" + MINIMAL).is_numbered
+    assert not read(MINIMAL).is_numbered
 
 
 def test_a_configuration_made_in_code_is_checked_too() -> None:
