@@ -27,7 +27,8 @@ JUST_NOW = 1.0
 """... and where much depends on it, as at the begin of a stage."""
 _MARK = "app.kubernetes.io/managed-by"
 SELECTOR = f"{_MARK}=flux"
-_PREFIX = "flux-inventory-"
+PREFIX = "flux-inventory-"
+"""Of the names of their ConfigMaps."""
 _CLAIM = "fluxcd.io/claimed-by"
 """The label by which inventories of others are told from ours."""
 
@@ -91,54 +92,6 @@ class InventoryStore:
             raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
         return await self._read(sync, answer.body)
 
-    async def names(self) -> frozenset[str]:
-        """
-        Return the syncs that have an inventory now.
-
-        Raises:
-            PermanentError: that can't be told.
-        """
-        answer = await self._kube.get(self.collection, accept=METADATA_LIST, labelSelector=SELECTOR)
-        if not answer.ok or not answer.is_list:
-            raise PermanentError(f"the inventories can't be listed: {answer.reason}")
-        found = (str(item["metadata"]["name"]) for item in answer.body.get("items") or ())
-        return frozenset(one.removeprefix(_PREFIX) for one in found if one.startswith(_PREFIX))
-
-    async def read(self, sync: str) -> Inventory:
-        """
-        Return what an inventory says now, though it is another's: it is not ours to write.
-
-        Raises:
-            PermanentError: it is not there, or can't be read.
-        """
-        answer = await self._kube.get(self._path(sync))
-        if not answer.ok:
-            raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
-        try:
-            return await asyncio.to_thread(decoded, answer.body.get("data") or {})
-        except ValueError as error:
-            raise PermanentError(f"the inventory of {sync}: {error}") from error
-
-    async def remove(self, sync: str) -> None:
-        """
-        Delete an inventory, if nobody else wrote it since we read it.
-
-        Raises:
-            TemporaryError: somebody did.
-            PermanentError: it can't be deleted; the sentence says why.
-        """
-        path, known = self._path(sync), self._known.pop(sync)
-        await faults.reach("inventory.before")
-        answer = await self._kube.get(path, accept=METADATA)
-        if answer.ok:
-            asked = {"uid": str(answer.metadata.get("uid", "")), "version": known.version}
-            answer = await self._kube.delete(path, **asked)
-        if answer.status == 409:
-            raise _written(sync)
-        if not answer.ok and answer.status != 404:
-            raise PermanentError(f"the inventory of {sync} can't be deleted: {answer.reason}")
-        await faults.reach("inventory.after")
-
     async def standing(self, sync: str) -> Inventory:
         """Return what an inventory says now, though it is another's: it is not ours to write."""
         answer = await self._kube.get(self._path(sync))
@@ -166,7 +119,7 @@ class InventoryStore:
                 raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
             version = answer.metadata.get("resourceVersion") if answer.ok else ""
             if version != known.version:
-                raise _written(sync)
+                raise written_by_another(sync)
             known.at = asked
 
     async def save(self, inventory: Inventory) -> None:
@@ -187,7 +140,7 @@ class InventoryStore:
         else:
             answer = await self._kube.replace(self._path(sync), body)
         if answer.status in {404, 409}:
-            raise _written(sync)
+            raise written_by_another(sync)
         if not answer.ok:
             raise PermanentError(f"the inventory of {sync} can't be written: {answer.reason}")
         await faults.reach("inventory.after")
@@ -233,9 +186,7 @@ class InventoryStore:
         if not answer.ok:  # then nobody can tell; the ledger knows what was read before
             return {}
         found = [item["metadata"] for item in answer.body.get("items") or ()]
-        return {
-            str(one["name"]).removeprefix(_PREFIX): str(one["resourceVersion"]) for one in found
-        }
+        return {str(one["name"]).removeprefix(PREFIX): str(one["resourceVersion"]) for one in found}
 
     async def _read_others(self, sync: str) -> tuple[Inventory, int] | None:
         answer = await self._kube.get(self._path(sync))
@@ -251,8 +202,8 @@ class InventoryStore:
 
     async def _take(self, item: Any) -> None:
         name = str(item["metadata"]["name"])
-        if name.startswith(_PREFIX) and self._listed is not None:
-            sync = name.removeprefix(_PREFIX)
+        if name.startswith(PREFIX) and self._listed is not None:
+            sync = name.removeprefix(PREFIX)
             self._read_versions[sync] = str(item["metadata"]["resourceVersion"])
             with suppress(PermanentError):  # told when that sync itself is looked at
                 self._listed[sync] = await self._read(sync, item)
@@ -265,7 +216,7 @@ class InventoryStore:
                 return found
             lost = f"it is that of {found.sync}"
         except NewerFormatError as error:
-            where = f"ConfigMap {self.namespace}/{_PREFIX}{sync}"
+            where = f"ConfigMap {self.namespace}/{PREFIX}{sync}"
             raise PermanentError(
                 f"the inventory of {sync} was written by a newer Flux: {error}; run that one, or"
                 f" delete the {where} to begin anew"
@@ -278,7 +229,7 @@ class InventoryStore:
 
     def _object(self, sync: str, data: Mapping[str, str], version: str) -> Any:
         metadata: dict[str, Any] = {
-            "name": f"{_PREFIX}{sync}",
+            "name": f"{PREFIX}{sync}",
             "namespace": self.namespace,
             "labels": {_MARK: "flux", _CLAIM: self._claim},
         }
@@ -292,10 +243,11 @@ class InventoryStore:
         return f"/api/v1/namespaces/{self.namespace}/configmaps"
 
     def _path(self, sync: str) -> str:
-        return f"{self.collection}/{_PREFIX}{sync}"
+        return f"{self.collection}/{PREFIX}{sync}"
 
 
-def _written(sync: str) -> TemporaryError:
+def written_by_another(sync: str) -> TemporaryError:
+    """Return the error that stands for an inventory that is not as we know it."""
     return TemporaryError(
         f"inventory of {sync}", "another applier wrote it; what it wrote is read again"
     )

@@ -14,7 +14,7 @@ import structlog
 from services.cluster_applier.domain.inventory import Applied, Inventory, Removal
 from services.cluster_applier.domain.plan import obsolete
 from services.cluster_applier.domain.removal import is_allowed, reason_to_leave
-from services.cluster_applier.inventory_store import InventoryStore
+from services.cluster_applier.inventory_removal import RemovedInventories
 from services.cluster_applier.prune import Pruning
 from services.cluster_applier.settings import File
 from services.cluster_applier.target import Target
@@ -38,7 +38,7 @@ class Removing:
         self._target = target
         self._file = file
         self._kube = target.kube.beside()  # what is asked here is no part of what a sync costs
-        self._inventories = InventoryStore(
+        self._inventories = RemovedInventories(
             self._kube, target.settings.namespace, target.inventories.identity
         )
         self._said: dict[str, str] = {}
