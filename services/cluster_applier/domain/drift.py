@@ -14,9 +14,10 @@ WITHIN = 600.0
 """... within so many seconds; then it is contested."""
 GONE: Path = ("deleted",)
 """Stands for the deletion of an object, which is counted for itself ..."""
-MARKED: Path = ("f:metadata", "f:labels", f"f:{MARK}")
 WHOLE: Path = ()
 """... and this for an object of which no single fields can be told."""
+MARKED: Path = ("f:metadata", "f:labels", f"f:{MARK}")
+"""The label by which we watch an object."""
 DELETED, CHANGED, SCALED = "deleted", "changed", "scaled"
 """What happened to an object; the last is no drift, but to be applied anew: somebody else scales it
 now, or does no more."""
