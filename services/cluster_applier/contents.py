@@ -64,14 +64,7 @@ class Contents:
         for item in answer.body.get("items") or ():
             metadata = item.get("metadata") or {}
             if is_foreign(kind.key, metadata):
-                return str(
-                    ObjectId(
-                        group=kind.group,
-                        kind=kind.kind,
-                        namespace=str(metadata.get("namespace", "")),
-                        name=str(metadata.get("name", "")),
-                    )
-                )
+                return str(kind.named(metadata))
         return ""
 
 

@@ -46,6 +46,15 @@ class Resource:
         """Return the path of one object."""
         return f"{self.collection(namespace)}/{quote(name)}"
 
+    def named(self, metadata: Mapping[str, Any]) -> ObjectId:
+        """Return the id of one of its objects, by the metadata that the server shows."""
+        return ObjectId(
+            group=self.group,
+            kind=self.kind,
+            namespace=str(metadata.get("namespace") or ""),
+            name=str(metadata.get("name") or ""),
+        )
+
 
 class Discovery:
     """What one cluster serves."""

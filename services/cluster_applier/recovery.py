@@ -109,14 +109,8 @@ def _read(kind: Resource, metadata: Mapping[str, Any]) -> _Marked | None:
     labels = metadata.get("labels")
     if not isinstance(labels, Mapping) or MARK not in labels:
         return None
-    named = ObjectId(
-        group=kind.group,
-        kind=kind.kind,
-        namespace=str(metadata.get("namespace", "")),
-        name=str(metadata.get("name", "")),
-    )
     applied = Applied(uid=str(metadata.get("uid", "")), found=True)
-    return _Marked(id=named, mark=str(labels[MARK]), applied=applied)
+    return _Marked(id=kind.named(metadata), mark=str(labels[MARK]), applied=applied)
 
 
 def _is_kept(kind: Resource) -> bool:

@@ -46,7 +46,7 @@ class Showing:
 
     def see(self, resource: Resource, item: Mapping[str, Any], *, gone: bool) -> ObjectId:
         """Take in an object of a kind, which has a name at least; return its id."""
-        named = _named(resource, item["metadata"])
+        named = resource.named(item["metadata"])
         try:
             self._take_in(resource, named, item, gone=gone)
         except Exception as error:  # noqa: BLE001 - one object must not end the watch of all
@@ -92,15 +92,6 @@ class Showing:
             where = traceback.extract_tb(error.__traceback__)[-1]
             at, what = f"{where.filename}:{where.lineno}", type(error).__name__
             logger.error("object not understood", object=str(named), error=what, at=at)
-
-
-def _named(resource: Resource, metadata: Mapping[str, Any]) -> ObjectId:
-    return ObjectId(
-        group=resource.group,
-        kind=resource.kind,
-        namespace=str(metadata.get("namespace") or ""),
-        name=metadata["name"],
-    )
 
 
 def _now() -> float:
