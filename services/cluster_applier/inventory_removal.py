@@ -1,8 +1,5 @@
 """Inventories of syncs that flux.yaml names no more: looked for, read, deleted at the end."""
 
-import asyncio
-
-from services.cluster_applier.domain.inventory import Inventory, decoded
 from services.cluster_applier.inventory_store import (
     PREFIX,
     SELECTOR,
@@ -29,21 +26,6 @@ class RemovedInventories(InventoryStore):
             raise PermanentError(f"the inventories can't be listed: {answer.reason}")
         found = (str(item["metadata"]["name"]) for item in answer.body.get("items") or ())
         return frozenset(one.removeprefix(PREFIX) for one in found if one.startswith(PREFIX))
-
-    async def read(self, sync: str) -> Inventory:
-        """
-        Return what an inventory says now, though it is another's: it is not ours to write.
-
-        Raises:
-            PermanentError: it is not there, or can't be read.
-        """
-        answer = await self._kube.get(self._path(sync))
-        if not answer.ok:
-            raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
-        try:
-            return await asyncio.to_thread(decoded, answer.body.get("data") or {})
-        except ValueError as error:
-            raise PermanentError(f"the inventory of {sync}: {error}") from error
 
     async def remove(self, sync: str) -> None:
         """

@@ -92,14 +92,26 @@ class InventoryStore:
             raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
         return await self._read(sync, answer.body)
 
-    async def standing(self, sync: str) -> Inventory:
-        """Return what an inventory says now, though it is another's: it is not ours to write."""
+    async def read(self, sync: str) -> Inventory:
+        """
+        Return what an inventory says now, though it is another's: it is not ours to write.
+
+        Raises:
+            PermanentError: it is not there, or can't be read.
+        """
         answer = await self._kube.get(self._path(sync))
         if not answer.ok:
-            return Inventory(sync=sync)
+            raise PermanentError(f"the inventory of {sync} can't be read: {answer.reason}")
         try:
             return await asyncio.to_thread(decoded, answer.body.get("data") or {})
-        except ValueError:
+        except ValueError as error:
+            raise PermanentError(f"the inventory of {sync}: {error}") from error
+
+    async def standing(self, sync: str) -> Inventory:
+        """Return the same; one of nothing where there is none, or none that can be read."""
+        try:
+            return await self.read(sync)
+        except PermanentError:
             return Inventory(sync=sync)
 
     async def confirm(self, sync: str, *, at_most: float = CONFIRMED) -> None:
