@@ -7,7 +7,7 @@ what hangs is met once.
 
 import asyncio
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from services.cluster_applier.decrypting import Opened
@@ -50,19 +50,21 @@ class Diffing:
         gone = () if opened.unread else obsolete(inventory, declared, bundle.header.skipped)
         found: list[ObjectDiff] = []
 
+        coming = await asyncio.to_thread(_coming, bundle) if placed.unknown else ()
         turns = Turns[Wanted](self._deploying.hung)
         selects = selecting(Webhooks(self._target.kube), bundle)
 
         async def look(one: Wanted) -> None:
             if not one.path:
-                found.append(await self._foreseen(one, bundle))
+                found.append(await self._foreseen(one, bundle, coming))
                 return
             lane = await turns.lane(one.id, one, selects)
             if reason := turns.reason_to_hold(lane):
                 found.append(_told(one, "failed", reason))
             elif not turns.put_aside(lane, one):
                 with turns.taken(lane, one.id):
-                    found.extend(await self._compared(one, bundle, inventory, turns))
+                    compared = await self._compared(one, bundle, inventory, turns)
+                    found.extend([compared] if compared else ())
 
         wanted += placed.unknown
         async with pace(AT_ONCE, name="diff") as slots:
@@ -75,22 +77,22 @@ class Diffing:
 
     async def _compared(
         self, one: Wanted, bundle: Bundle, inventory: Inventory, turns: Turns[Wanted]
-    ) -> Sequence[ObjectDiff]:
-        """Return what differs of an object, or why that can't be told; nothing where it is same."""
+    ) -> ObjectDiff | None:
+        """Return what differs of an object, or why that can't be told; None where it is same."""
         if reason := self._deploying.never(one):
-            return [_told(one, "failed", reason)]
+            return _told(one, "failed", reason)
         body, known = bundle.object(one.entry), inventory.objects.get(str(one.id))
         there = await self._kube.look(one.path)
         live = there.body if there.ok else None
         sent = await put(self._kube, self._target.ledger, one, body, known)
         answer = sent.answer
         if answer is None:
-            return ()
+            return None
         turns.failed(one.id, webhook(answer.reason)) if answer.passing else turns.answered(one.id)
-        if answer.status == 404 and f"Namespace {one.id.namespace}" in _names(bundle):
-            return [await _new(one, bundle)]
+        if answer.status == 404 and _names(bundle, f"Namespace {one.id.namespace}"):
+            return await _new(one, bundle)
         if not answer.ok:
-            return [_told(one, "failed", "; ".join(filter(None, (why(one, answer), sent.said))))]
+            return _told(one, "failed", "; ".join(filter(None, (why(one, answer), sent.said))))
         governed = self._target.ledger.scalers.governs(str(one.id))
         leaves = unscaled(one.id.kind, body, governed=governed) is not None
         after = _with_replicas(answer.body, live) if leaves else None
@@ -99,13 +101,19 @@ class Diffing:
             difference, one.id, live, after or answer.body, encrypted=encrypted
         )
         if not text:
-            return ()
+            return None
         said = f"{sent.said}\n" if sent.said else ""
-        return [_told(one, "configured" if live else "created", f"{said}{text}")]
+        return _told(one, "configured" if live else "created", f"{said}{text}")
 
-    async def _foreseen(self, one: Wanted, bundle: Bundle) -> ObjectDiff:
-        """Return what becomes of an object whose kind is not served, and so can't be tried."""
-        if (one.id.group, one.id.kind) in await asyncio.to_thread(_defined, bundle):
+    async def _foreseen(
+        self, one: Wanted, bundle: Bundle, coming: Collection[tuple[str, str]]
+    ) -> ObjectDiff:
+        """
+        Return what becomes of an object whose kind is not served, and so can't be tried.
+
+        *coming*: group and kind of what the bundle itself defines.
+        """
+        if one.id.key in coming:
             return await _new(one, bundle)
         return _told(one, "failed", unserved(one, self._target.discovery.alike(one.id.kind)))
 
@@ -117,11 +125,11 @@ async def _new(one: Wanted, bundle: Bundle) -> ObjectDiff:
     return _told(one, "created", text)
 
 
-def _names(bundle: Bundle) -> Collection[str]:
-    return {entry.id for entry in bundle.objects}
+def _names(bundle: Bundle, name: str) -> bool:
+    return any(entry.id == name for entry in bundle.objects)
 
 
-def _defined(bundle: Bundle) -> Collection[tuple[str, str]]:
+def _coming(bundle: Bundle) -> Collection[tuple[str, str]]:
     """Return group and kind of all that a bundle itself defines."""
     found = set()
     for entry in bundle.objects:
